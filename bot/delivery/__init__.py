@@ -1,0 +1,1 @@
+"""The sender: claim, gate, pace, send, record. The only part that starts messages to many."""

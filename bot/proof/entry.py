@@ -1,0 +1,74 @@
+"""The hashed entry of the log: a commitment, and nothing that tells who."""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from bot.proof import canonical
+from bot.proof.errors import UnusableFile
+from bot.proof.merkle import leaf_hash
+
+COMMIT_DOMAIN: Final = b"assent/commit/v1\0"
+TYPES: Final = re.compile(
+    r"consent\.(granted|confirmed|refused|withdrawn|expired|superseded|imported)"
+    r"|notice\.published|subject\.erased|occurrence\.sealed|doubt\.resolved"
+    r"|staff\.[a-z_]+|export\.made|key\.changed"
+)
+ID: Final = re.compile(r"[0-9a-f]{32}")
+COMMIT: Final = re.compile(r"[0-9a-f]{64}")
+TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+KEYS: Final = frozenset({"v", "type", "id", "t", "commit"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry, read back. `hashed` are the bytes whose leaf hash is in the tree."""
+
+    type: str
+    id: str
+    time: str
+    commitment: str
+    hashed: bytes
+
+    @property
+    def leaf(self) -> bytes:
+        return leaf_hash(self.hashed)
+
+
+def rfc3339(at: datetime) -> str:
+    """Write an instant as the log does: UTC, milliseconds, Z (RFC 3339)."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def commitment(salt: bytes, payload: Mapping[str, Any]) -> str:
+    """Commit to a payload so that it can be opened later and guessed by nobody."""
+    message = COMMIT_DOMAIN + canonical.canonical_bytes(payload)
+    return hmac.new(salt, message, hashlib.sha256).hexdigest()
+
+
+def build(*, entry_type: str, entry_id: str, at: datetime, commitment: str) -> bytes:
+    """Return the hashed bytes of an entry."""
+    facts = {"v": 1, "type": entry_type, "id": entry_id, "t": rfc3339(at), "commit": commitment}
+    return canonical.canonical_bytes(facts)
+
+
+def parse(hashed: bytes) -> Entry:
+    """Read an entry. Raises UnusableFile for anything but the exact form."""
+    facts = canonical.parse(hashed)
+    if not isinstance(facts, dict) or facts.keys() != KEYS or facts["v"] != 1:
+        raise UnusableFile("not a log entry of version 1")
+    shapes = (("type", TYPES), ("id", ID), ("t", TIME), ("commit", COMMIT))
+    for key, shape in shapes:
+        if not isinstance(facts[key], str) or not shape.fullmatch(facts[key]):
+            raise UnusableFile(f"a log entry whose {key!r} is not in form")
+    return Entry(
+        type=facts["type"],
+        id=facts["id"],
+        time=facts["t"],
+        commitment=facts["commit"],
+        hashed=hashed,
+    )

@@ -1,0 +1,13 @@
+"""What is wrong with a file that was meant to prove something."""
+
+
+class ProofError(Exception):
+    """Something that cannot be accepted as a proof; `str` says what and where."""
+
+
+class UnusableFile(ProofError):
+    """Not a bundle or a proof at all, cut short, or larger than is reasonable."""
+
+
+class Contradiction(ProofError):
+    """A well-formed thing that does not prove what it says."""

@@ -1,0 +1,240 @@
+"""Campaigns and their occurrences. Content and author are sealed under the campaign's own key."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.campaigns.campaign import Occurrence
+from bot.campaigns.states import CampaignState, OccurrenceState
+from bot.privacy.keyring import WrappedKey
+from storage.schema import campaign, data_key, occurrence
+from storage.upsert import insert_missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredCampaign:
+    """A campaign as stored; `key` opens `sealed` (content, erid, author)."""
+
+    id: str
+    number: int
+    revision: int
+    state: CampaignState
+    purpose_id: str
+    sealed: bytes
+    key: WrappedKey
+    content_sha256: str
+    created_at: datetime
+    schedule_revision: int
+    starts_at: datetime | None
+    wall_time: str | None
+    pause_reason: str | None
+    progress_message_id: int | None
+
+
+def _query() -> Select[Any]:
+    return select(campaign, data_key.c.generation, data_key.c.wrapped).join(
+        data_key, data_key.c.id == campaign.c.id
+    )
+
+
+def _record(row: Any) -> StoredCampaign:
+    return StoredCampaign(
+        id=row.id,
+        number=row.number,
+        revision=row.revision,
+        state=CampaignState(row.state),
+        purpose_id=row.purpose_id,
+        sealed=row.sealed,
+        key=WrappedKey(generation=row.generation, wrapped=row.wrapped),
+        content_sha256=row.content_sha256,
+        created_at=row.created_at,
+        schedule_revision=row.schedule_revision,
+        starts_at=row.starts_at,
+        wall_time=row.wall_time,
+        pause_reason=row.pause_reason,
+        progress_message_id=row.progress_message_id,
+    )
+
+
+async def add(
+    tx: AsyncConnection,
+    *,
+    campaign_id: str,
+    purpose_id: str,
+    sealed: bytes,
+    content_sha256: str,
+    author_lookup: bytes,
+    at: datetime,
+) -> None:
+    number = select(func.coalesce(func.max(campaign.c.number), 0) + 1).scalar_subquery()
+    await tx.execute(
+        insert(campaign).values(
+            id=campaign_id,
+            number=number,
+            revision=1,
+            state=CampaignState.DRAFT,
+            purpose_id=purpose_id,
+            sealed=sealed,
+            content_sha256=content_sha256,
+            author_lookup=author_lookup,
+            created_at=at,
+            changed_at=at,
+            schedule_revision=0,
+        )
+    )
+
+
+async def get(tx: AsyncConnection, campaign_id: str) -> StoredCampaign | None:
+    row = (await tx.execute(_query().where(campaign.c.id == campaign_id))).one_or_none()
+    return None if row is None else _record(row)
+
+
+async def revise(
+    tx: AsyncConnection, campaign_id: str, *, sealed: bytes, content_sha256: str, at: datetime
+) -> bool:
+    """Replace the content of a draft. False: it is a draft no longer."""
+    statement = (
+        update(campaign)
+        .where(campaign.c.id == campaign_id, campaign.c.state == CampaignState.DRAFT)
+        .values(
+            sealed=sealed,
+            content_sha256=content_sha256,
+            revision=campaign.c.revision + 1,
+            changed_at=at,
+        )
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def move(
+    tx: AsyncConnection,
+    campaign_id: str,
+    to: CampaignState,
+    *,
+    if_in: Collection[CampaignState],
+    at: datetime,
+    **values: Any,
+) -> bool:
+    """Move a campaign on, if it still is where it was. False: somebody was first."""
+    statement = (
+        update(campaign)
+        .where(campaign.c.id == campaign_id, campaign.c.state.in_(if_in))
+        .values(state=to, changed_at=at, **values)
+    )
+    return (await tx.execute(statement)).rowcount == 1
+
+
+async def set_progress_message(
+    tx: AsyncConnection, campaign_id: str, message_id: int | None
+) -> None:
+    await tx.execute(
+        update(campaign)
+        .where(campaign.c.id == campaign_id)
+        .values(progress_message_id=message_id)
+    )
+
+
+async def newest(
+    tx: AsyncConnection, *, before_number: int | None, limit: int
+) -> list[StoredCampaign]:
+    """A page of what was at least confirmed, newest first."""
+    query = (
+        _query()
+        .where(campaign.c.state != CampaignState.DRAFT)
+        .order_by(campaign.c.number.desc())
+        .limit(limit)
+    )
+    if before_number is not None:
+        query = query.where(campaign.c.number < before_number)
+    return [_record(row) for row in await tx.execute(query)]
+
+
+async def in_state(tx: AsyncConnection, state: CampaignState) -> list[StoredCampaign]:
+    """All campaigns in one state; meant for states that few campaigns are in at a time."""
+    query = _query().where(campaign.c.state == state).order_by(campaign.c.number)
+    return [_record(row) for row in await tx.execute(query)]
+
+
+async def due(tx: AsyncConnection, at: datetime) -> list[StoredCampaign]:
+    """Scheduled campaigns whose time has come, earliest first."""
+    query = (
+        _query()
+        .where(campaign.c.state == CampaignState.SCHEDULED, campaign.c.starts_at <= at)
+        .order_by(campaign.c.starts_at)
+    )
+    return [_record(row) for row in await tx.execute(query)]
+
+
+async def add_occurrence(
+    tx: AsyncConnection,
+    *,
+    occurrence_id: str,
+    campaign_id: str,
+    schedule_revision: int,
+    wall_time: str,
+    at: datetime,
+) -> None:
+    await insert_missing(
+        tx,
+        occurrence,
+        [
+            {
+                "id": occurrence_id,
+                "campaign_id": campaign_id,
+                "schedule_revision": schedule_revision,
+                "wall_time": wall_time,
+                "state": OccurrenceState.RUNNING.value,
+                "started_at": at,
+            }
+        ],
+    )
+
+
+def _occurrence(row: Any) -> Occurrence:
+    return Occurrence(
+        id=row.id,
+        campaign_id=row.campaign_id,
+        state=OccurrenceState(row.state),
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        cursor=row.cursor,
+    )
+
+
+async def last_occurrence(tx: AsyncConnection, campaign_id: str) -> Occurrence | None:
+    query = (
+        select(occurrence)
+        .where(occurrence.c.campaign_id == campaign_id)
+        .order_by(occurrence.c.started_at.desc(), occurrence.c.id)
+        .limit(1)
+    )
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else _occurrence(row)
+
+
+async def move_occurrences(
+    tx: AsyncConnection,
+    campaign_id: str,
+    to: OccurrenceState,
+    *,
+    if_in: Collection[OccurrenceState],
+    ended_at: datetime | None = None,
+) -> None:
+    values: dict[str, Any] = {"state": to}
+    if ended_at is not None:
+        values["ended_at"] = ended_at
+    await tx.execute(
+        update(occurrence)
+        .where(occurrence.c.campaign_id == campaign_id, occurrence.c.state.in_(if_in))
+        .values(**values)
+    )
+
+
+async def set_cursor(tx: AsyncConnection, occurrence_id: str, cursor: str) -> None:
+    await tx.execute(
+        update(occurrence).where(occurrence.c.id == occurrence_id).values(cursor=cursor)
+    )

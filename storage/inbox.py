@@ -1,0 +1,130 @@
+"""Updates of Telegram, stored before they are acknowledged (promise 4)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from storage.schema import inbox
+from storage.upsert import insert_missing
+
+
+class InboxState(StrEnum):
+    """Where an update stands."""
+
+    WAITING = "waiting"
+    HANDLED = "handled"
+    SET_ASIDE = "set_aside"
+    """Failed three times; listed for the operator, never blocks its chat."""
+
+
+GONE: Final = {"sealed": None, "chat_lookup": b"", "account_lookup": None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredUpdate:
+    """An update as stored; its content is `sealed` under the epoch key `generation`."""
+
+    update_id: int
+    chat_lookup: bytes
+    account_lookup: bytes | None
+    stored_at: datetime
+    generation: int
+    sealed: bytes
+    attempts: int = 0
+
+
+async def store(tx: AsyncConnection, updates: Sequence[StoredUpdate]) -> None:
+    """Keep updates; one that came before, handled or not, changes nothing."""
+    rows: list[Mapping[str, Any]] = [
+        {
+            "update_id": new.update_id,
+            "chat_lookup": new.chat_lookup,
+            "account_lookup": new.account_lookup,
+            "stored_at": new.stored_at,
+            "state": InboxState.WAITING,
+            "attempts": 0,
+            "generation": new.generation,
+            "sealed": new.sealed,
+        }
+        for new in updates
+    ]
+    await insert_missing(tx, inbox, rows)
+
+
+async def waiting(
+    tx: AsyncConnection, *, after: int | None, limit: int
+) -> list[StoredUpdate]:
+    """The oldest updates that nobody has handled, beginning behind `after`."""
+    query = (
+        select(inbox)
+        .where(inbox.c.state == InboxState.WAITING)
+        .order_by(inbox.c.update_id)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(inbox.c.update_id > after)
+    return [
+        StoredUpdate(
+            update_id=row.update_id,
+            chat_lookup=row.chat_lookup,
+            account_lookup=row.account_lookup,
+            stored_at=row.stored_at,
+            generation=row.generation,
+            sealed=row.sealed,
+            attempts=row.attempts,
+        )
+        for row in await tx.execute(query)
+    ]
+
+
+async def count_waiting(tx: AsyncConnection) -> int:
+    query = (
+        select(func.count())
+        .select_from(inbox)
+        .where(inbox.c.state == InboxState.WAITING)
+    )
+    return (await tx.execute(query)).scalar_one()
+
+
+async def settle(tx: AsyncConnection, update_id: int) -> None:
+    """End an update. The content goes; the id stays, so that a repeat is recognised."""
+    await tx.execute(
+        update(inbox).where(inbox.c.update_id == update_id).values(state=InboxState.HANDLED, **GONE)
+    )
+
+
+async def set_aside(tx: AsyncConnection, update_id: int) -> None:
+    """Let an update that keeps failing block its chat no longer; what it said is kept."""
+    await tx.execute(
+        update(inbox).where(inbox.c.update_id == update_id).values(state=InboxState.SET_ASIDE)
+    )
+
+
+async def record_attempt(tx: AsyncConnection, update_id: int) -> None:
+    await tx.execute(
+        update(inbox)
+        .where(inbox.c.update_id == update_id)
+        .values(attempts=inbox.c.attempts + 1)
+    )
+
+
+async def remove_of(tx: AsyncConnection, account_lookup: bytes) -> None:
+    """Empty what a person sent; the ids stay, so that a redelivery makes nobody anew."""
+    await tx.execute(
+        update(inbox)
+        .where(inbox.c.account_lookup == account_lookup)
+        .values(state=InboxState.HANDLED, **GONE)
+    )
+
+
+async def remove_settled(tx: AsyncConnection, before: datetime) -> None:
+    await tx.execute(
+        delete(inbox).where(
+            inbox.c.stored_at < before, inbox.c.state != InboxState.WAITING
+        )
+    )
