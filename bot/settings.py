@@ -1,0 +1,236 @@
+"""Every setting, typed, with its meaning. All faults are told at once; secrets never are."""
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from bot.errors import ConfigurationError
+
+TOKEN: Final = re.compile(r"\d+:[A-Za-z0-9_-]+")
+SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
+"""Bot API, setWebhook: secret_token."""
+FREE_RATE: Final = 30
+"""Messages a second that Telegram permits without paid broadcasts (Bot API FAQ)."""
+DRIVERS: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
+TELEGRAM_API: Final = "https://api.telegram.org"
+NEEDED_BY_RUN: Final = {
+    "bot_token": "missing; take it from @BotFather in Telegram",
+    "owner_ids": "missing; write the Telegram user ids of the owners, comma-separated",
+}
+
+
+def _owner_ids(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    ids = [part.strip() for part in value.split(",") if part.strip()]
+    if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in ids):
+        raise ValueError("not a list of Telegram user ids; write numbers, comma-separated")
+    return tuple(int(part) for part in ids)
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not TOKEN.fullmatch(value.get_secret_value()):
+        raise ValueError("not a token; copy it from @BotFather as a whole (digits:letters)")
+    return value
+
+
+def _api_url(value: str) -> str:
+    parts = _split(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path not in {"", "/"}:
+        raise ValueError("give scheme, host and port only, like http://127.0.0.1:8081")
+    return value.rstrip("/")
+
+
+def _public_url(value: str) -> str:
+    if _split(value).scheme != "https":
+        raise ValueError("must begin with https:// (Bot API, setWebhook: url)")
+    return value.rstrip("/")
+
+
+def _split(value: str) -> Any:
+    try:
+        parts = urlsplit(value)
+        _ = parts.port
+    except ValueError as error:
+        raise ValueError("not a URL") from error
+    return parts
+
+
+def _database_url(value: str) -> str:
+    try:
+        driver = make_url(value).drivername
+    except ArgumentError:
+        driver = ""
+    if driver not in DRIVERS:
+        raise ValueError("use sqlite+aiosqlite:///PATH or postgresql+asyncpg://…")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (KeyError, ValueError, OSError) as error:
+        raise ValueError("not a time zone; use an IANA name like Europe/Moscow") from error
+    return value
+
+
+def _rate(value: float) -> float:
+    if not math.isfinite(value) or value <= 0:
+        raise ValueError("must be a positive number of messages a second")
+    return value
+
+
+def _origin(value: str) -> str:
+    if re.search(r"[\s+]", value):
+        raise ValueError("must not have spaces or plus signs (C2SP signed-note: key name)")
+    return value
+
+
+def _bind(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:  # noqa: PLR2004 port numbers
+        raise ValueError("write HOST:PORT, like 127.0.0.1:8443")
+    return value
+
+
+def _secret(value: SecretStr) -> SecretStr:
+    if not SECRET.fullmatch(value.get_secret_value()):
+        raise ValueError("use 1 to 256 letters, digits, _ or - (Bot API, setWebhook)")
+    return value
+
+
+class Settings(BaseSettings):
+    """The settings of one process; from the environment, or `.env` in the working directory."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True
+    )
+
+    bot_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    """From @BotFather."""
+    bot_api_url: Annotated[str, AfterValidator(_api_url)] = TELEGRAM_API
+    """Another Bot API server: scheme, host, port."""
+    owner_ids: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_owner_ids)] = ()
+    """Telegram user ids of the owners."""
+    database_url: Annotated[str, AfterValidator(_database_url)] = "sqlite+aiosqlite:///data/assent.db"
+    key_file: Path = Path("keys/assent.key")
+    """Where the key-encryption key is; never in the folder of the database."""
+    key_command: SecretStr | None = None
+    """A command that prints the key, instead of `key_file`."""
+    keystore_file: Path | None = None
+    """Wrapped keys and the last signed tree; beside `key_file` unless set."""
+    purposes_file: Path = Path("purposes.toml")
+    default_locale: Literal["ru", "en"] = "ru"
+    timezone: Annotated[str, AfterValidator(_zone)] = "Europe/Moscow"
+    """The operator's, IANA name."""
+    broadcast_rate: Annotated[float, AfterValidator(_rate)] = 30
+    """Messages a second that Telegram permits this bot."""
+    send_concurrency: Annotated[int, Field(ge=1, le=1000)] = 30
+    """Sends between gate and answer at one time: the most that a crash leaves in doubt."""
+    paid_broadcast: bool = False
+    """May spend Stars for more than 30 a second."""
+    log_origin: Annotated[str, AfterValidator(_origin)] | None = None
+    """The log's name in checkpoints; fixed at first start."""
+    web_bind: Annotated[str, AfterValidator(_bind)] | None = None
+    public_url: Annotated[str, AfterValidator(_public_url)] | None = None
+    webhook_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @model_validator(mode="after")
+    def _belong_together(self) -> Self:
+        if self.public_url and self.webhook_secret is None:
+            raise ValueError(
+                "WEBHOOK_SECRET: missing; a webhook without a secret could be forged by anybody"
+            )
+        if self.public_url and self.web_bind is None:
+            raise ValueError("WEB_BIND: missing; say where the webhook listens, as HOST:PORT")
+        if self.key_command is None:
+            self._keep_apart("KEY_FILE", self.key_file)
+        self._keep_apart("KEYSTORE_FILE", self.keystore)
+        return self
+
+    def _keep_apart(self, name: str, path: Path) -> None:
+        folder = self.database_folder
+        if folder is not None and path.resolve().is_relative_to(folder):
+            raise ValueError(
+                f"{name}: it lies in the folder of the database, {folder}; move one of them, "
+                "or whoever copies the folder can read everything"
+            )
+
+    @property
+    def keystore(self) -> Path:
+        return self.keystore_file or self.key_file.with_name("assent.keystore.json")
+
+    @property
+    def database_folder(self) -> Path | None:
+        url = make_url(self.database_url)
+        if not url.drivername.startswith("sqlite") or not url.database:
+            return None
+        return Path(url.database).resolve().parent
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is permitted and probably not meant."""
+        if self.broadcast_rate > FREE_RATE and not self.paid_broadcast:
+            return [
+                f"BROADCAST_RATE: {self.broadcast_rate:g} is above the {FREE_RATE} a second "
+                "that Telegram gives for free; without PAID_BROADCAST=1 expect refusals"
+            ]
+        return []
+
+
+def load_settings(*, for_run: bool) -> Settings:
+    """Read the settings. Raises ConfigurationError with one line for each fault."""
+    faults: list[str] = []
+    settings: Settings | None = None
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        faults = [_line(fault) for fault in error.errors()]
+    if for_run:
+        faults += _missing(settings, faults)
+    if faults or settings is None:
+        raise ConfigurationError(sorted(faults))
+    return settings
+
+
+def _missing(settings: Settings | None, faults: list[str]) -> list[str]:
+    """Name what `run` needs, also when other settings are wrong."""
+    given = settings if settings is not None else _Required()
+    return [
+        f"{name.upper()}: {what}"
+        for name, what in NEEDED_BY_RUN.items()
+        if not getattr(given, name) and not any(f.startswith(name.upper()) for f in faults)
+    ]
+
+
+class _Required(BaseSettings):
+    """Only whether the settings that `run` needs are there, whatever is wrong elsewhere."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore")
+
+    bot_token: str | None = None
+    owner_ids: str | None = None
+
+
+def _line(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    name = str(fault["loc"][0]).upper() if fault["loc"] else ""
+    if not name:
+        return message
+    if fault["type"] == "literal_error":
+        message = f"use one of {fault['ctx']['expected']}"
+    return f"{name}: {message[0].lower()}{message[1:]}"
