@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import ScalarSelect, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.campaigns.campaign import Occurrence
@@ -20,7 +20,7 @@ class StoredCampaign:
     """A campaign as stored; `key` opens `sealed` (content, erid, author)."""
 
     id: str
-    number: int
+    number: int | None
     revision: int
     state: CampaignState
     purpose_id: str
@@ -32,6 +32,7 @@ class StoredCampaign:
     starts_at: datetime | None
     wall_time: str | None
     pause_reason: str | None
+    notice_version: int
     progress_message_id: int | None
 
 
@@ -56,6 +57,7 @@ def _record(row: Any) -> StoredCampaign:
         starts_at=row.starts_at,
         wall_time=row.wall_time,
         pause_reason=row.pause_reason,
+        notice_version=row.notice_version,
         progress_message_id=row.progress_message_id,
     )
 
@@ -68,19 +70,19 @@ async def add(
     sealed: bytes,
     content_sha256: str,
     author_lookup: bytes,
+    notice_version: int,
     at: datetime,
 ) -> None:
-    number = select(func.coalesce(func.max(campaign.c.number), 0) + 1).scalar_subquery()
     await tx.execute(
         insert(campaign).values(
             id=campaign_id,
-            number=number,
             revision=1,
             state=CampaignState.DRAFT,
             purpose_id=purpose_id,
             sealed=sealed,
             content_sha256=content_sha256,
             author_lookup=author_lookup,
+            notice_version=notice_version,
             created_at=at,
             changed_at=at,
             schedule_revision=0,
@@ -128,14 +130,34 @@ async def move(
     return (await tx.execute(statement)).rowcount == 1
 
 
-async def set_progress_message(
-    tx: AsyncConnection, campaign_id: str, message_id: int | None
+def next_number() -> ScalarSelect[int]:
+    """Number confirmed campaigns 1, 2, 3, as people call them."""
+    other = campaign.alias("numbered")
+    return select(func.coalesce(func.max(other.c.number), 0) + 1).scalar_subquery()
+
+
+async def set_announced(
+    tx: AsyncConnection, campaign_id: str, state: CampaignState, progress_message_id: int | None
 ) -> None:
+    """Remember what the author was told, and in which message."""
     await tx.execute(
         update(campaign)
         .where(campaign.c.id == campaign_id)
-        .values(progress_message_id=message_id)
+        .values(announced=state, progress_message_id=progress_message_id)
     )
+
+
+async def to_announce(tx: AsyncConnection) -> list[StoredCampaign]:
+    """Campaigns whose state changed since their author was told."""
+    query = (
+        _query()
+        .where(
+            campaign.c.state != CampaignState.DRAFT,
+            or_(campaign.c.announced.is_(None), campaign.c.announced != campaign.c.state),
+        )
+        .order_by(campaign.c.number)
+    )
+    return [_record(row) for row in await tx.execute(query)]
 
 
 async def newest(
@@ -144,7 +166,7 @@ async def newest(
     """A page of what was at least confirmed, newest first."""
     query = (
         _query()
-        .where(campaign.c.state != CampaignState.DRAFT)
+        .where(campaign.c.number.is_not(None))
         .order_by(campaign.c.number.desc())
         .limit(limit)
     )
@@ -187,7 +209,7 @@ async def add_occurrence(
                 "campaign_id": campaign_id,
                 "schedule_revision": schedule_revision,
                 "wall_time": wall_time,
-                "state": OccurrenceState.RUNNING.value,
+                "state": OccurrenceState.COLLECTING.value,
                 "started_at": at,
             }
         ],

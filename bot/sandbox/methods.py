@@ -1,0 +1,323 @@
+"""What a bot can ask for, answered as Telegram answers."""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from bot.sandbox.formatting import CAPTION_LIMIT, TEXT_LIMIT, formatted
+from bot.sandbox.refusal import Refusal, bad_request
+from bot.sandbox.world import QUERY_SECONDS, Chat, StoredFile, World
+
+CALLBACK_BYTES: Final = 64
+NOT_MODIFIED: Final = (
+    "message is not modified: specified new message content and reply markup are exactly the "
+    "same as a current content and reply markup of the message"
+)
+TOO_OLD: Final = "query is too old and response timeout expired or query ID is invalid"
+TYPING_SECONDS: Final = 5
+
+Parameters = dict[str, Any]
+Method = Callable[[World, Parameters], Awaitable[Any]]
+
+
+# --- chats ------------------------------------------------------------------------------------
+
+
+def reachable_chat(world: World, chat_id: Any) -> Chat:
+    """Return the chat a bot may write to, or refuse as Telegram does."""
+    if not isinstance(chat_id, int):
+        raise bad_request("chat not found")
+    account = world.accounts.get(chat_id)
+    chat = world.chats.get(chat_id)
+    if account is not None:
+        if account.is_deactivated:
+            raise Refusal(403, "Forbidden: user is deactivated")
+        if account.has_blocked:
+            raise Refusal(403, "Forbidden: bot was blocked by the user")
+        if not account.has_started:
+            raise Refusal(403, "Forbidden: bot can't initiate conversation with a user")
+        return world.private_chat(chat_id)
+    if chat is None:
+        raise bad_request("chat not found")
+    return chat
+
+
+def existing_message(world: World, parameters: Parameters, what: str) -> dict[str, Any]:
+    chat = reachable_chat(world, parameters.get("chat_id"))
+    message = chat.messages.get(parameters.get("message_id", 0))
+    if message is None:
+        raise bad_request(f"message to {what} not found")
+    if what == "edit" and message.get("from", {}).get("id") != world.bot["id"]:
+        raise bad_request("message can't be edited")
+    return message
+
+
+def checked_markup(markup: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Refuse keyboards that Telegram refuses."""
+    if markup is None or "inline_keyboard" not in markup:
+        return None
+    for row in markup["inline_keyboard"]:
+        for button in row:
+            _check_button(button)
+    return markup if any(markup["inline_keyboard"]) else None
+
+
+def _check_button(button: dict[str, Any]) -> None:
+    if not str(button.get("text", "")).strip():
+        raise bad_request("can't parse inline keyboard button: Text buttons are unallowed")
+    data, url = button.get("callback_data"), button.get("url")
+    if data is not None and not 1 <= len(str(data).encode()) <= CALLBACK_BYTES:
+        raise bad_request("BUTTON_DATA_INVALID")
+    if url is not None:
+        parts = urlsplit(str(url))
+        if parts.scheme not in {"http", "https", "tg"} or not (parts.netloc or parts.path):
+            raise bad_request(f"inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")
+    if data is None and url is None and not {"web_app", "copy_text"} & button.keys():
+        raise bad_request("can't parse inline keyboard button: Text buttons are unallowed")
+
+
+# --- sending ----------------------------------------------------------------------------------
+
+
+async def _send(world: World, parameters: Parameters, body: dict[str, Any]) -> dict[str, Any]:
+    chat = reachable_chat(world, parameters.get("chat_id"))
+    markup = checked_markup(parameters.get("reply_markup"))
+    if markup:
+        body["reply_markup"] = markup
+    reply = parameters.get("reply_parameters") or {}
+    original = chat.messages.get(reply.get("message_id", 0))
+    if original is not None:
+        body["reply_to_message"] = {
+            key: value for key, value in original.items() if key != "reply_to_message"
+        }
+    chat.is_typing_until = 0.0
+    message = world.add_message(chat, world.bot, body)
+    await world.touch()
+    return message
+
+
+def _text(parameters: Parameters, name: str, limit: int, what: str) -> dict[str, Any]:
+    entities_name = "entities" if name == "text" else "caption_entities"
+    text, entities = formatted(
+        parameters.get(name, ""),
+        parameters.get("parse_mode"),
+        parameters.get(entities_name),
+        limit,
+        what,
+    )
+    body: dict[str, Any] = {name: text} if text else {}
+    if entities:
+        body[entities_name] = entities
+    return body
+
+
+async def send_message(world: World, parameters: Parameters) -> Any:
+    body = _text(parameters, "text", TEXT_LIMIT, "")
+    if not body.get("text"):
+        raise bad_request("message text is empty")
+    return await _send(world, parameters, body)
+
+
+async def send_photo(world: World, parameters: Parameters) -> Any:
+    return await _send_file(world, parameters, "photo")
+
+
+async def send_document(world: World, parameters: Parameters) -> Any:
+    return await _send_file(world, parameters, "document")
+
+
+async def _send_file(world: World, parameters: Parameters, kind: str) -> Any:
+    reachable_chat(world, parameters.get("chat_id"))
+    file = _file(world, parameters[kind], kind)
+    body = world.file_facts(file, as_photo=kind == "photo")
+    body |= _text(parameters, "caption", CAPTION_LIMIT, "caption")
+    return await _send(world, parameters, body)
+
+
+def _file(world: World, value: Any, kind: str) -> StoredFile:
+    if isinstance(value, tuple):
+        name, content, mime = value
+        if not content:
+            raise bad_request("file must be non-empty")
+        return world.store_file(content, name, mime)
+    if value not in world.files:
+        raise bad_request(f"wrong file identifier/HTTP URL specified for {kind}")
+    return world.files[value]
+
+
+async def copy_message(world: World, parameters: Parameters) -> Any:
+    source = world.chats.get(parameters["from_chat_id"])
+    original = source.messages.get(parameters["message_id"]) if source else None
+    if original is None:
+        raise bad_request("message to copy not found")
+    kept = ("text", "entities", "caption", "caption_entities", "photo", "document")
+    body = {key: original[key] for key in kept if key in original}
+    message = await _send(world, parameters, body)
+    return {"message_id": message["message_id"]}
+
+
+async def send_chat_action(world: World, parameters: Parameters) -> Any:
+    chat = reachable_chat(world, parameters.get("chat_id"))
+    chat.is_typing_until = time.time() + TYPING_SECONDS
+    await world.touch()
+    return True
+
+
+# --- editing ----------------------------------------------------------------------------------
+
+
+async def _edit(world: World, message: dict[str, Any], changes: dict[str, Any]) -> Any:
+    edited = {key: value for key, value in message.items() if key not in changes}
+    edited |= {key: value for key, value in changes.items() if value is not None}
+    if edited == message:
+        raise bad_request(NOT_MODIFIED)
+    edited["edit_date"] = int(time.time())
+    message.clear()
+    message.update(edited)
+    await world.touch()
+    return message
+
+
+async def edit_message_text(world: World, parameters: Parameters) -> Any:
+    message = existing_message(world, parameters, "edit")
+    if "text" not in message:
+        raise bad_request("there is no text in the message to edit")
+    body = _text(parameters, "text", TEXT_LIMIT, "")
+    if not body.get("text"):
+        raise bad_request("message text is empty")
+    markup = checked_markup(parameters.get("reply_markup"))
+    return await _edit(world, message, {"entities": None, "reply_markup": markup, **body})
+
+
+async def edit_message_caption(world: World, parameters: Parameters) -> Any:
+    message = existing_message(world, parameters, "edit")
+    body = _text(parameters, "caption", CAPTION_LIMIT, "caption")
+    markup = checked_markup(parameters.get("reply_markup"))
+    changes = {"caption": None, "caption_entities": None, "reply_markup": markup, **body}
+    return await _edit(world, message, changes)
+
+
+async def edit_message_reply_markup(world: World, parameters: Parameters) -> Any:
+    message = existing_message(world, parameters, "edit")
+    return await _edit(
+        world, message, {"reply_markup": checked_markup(parameters.get("reply_markup"))}
+    )
+
+
+async def delete_message(world: World, parameters: Parameters) -> Any:
+    message = existing_message(world, parameters, "delete")
+    del world.chats[message["chat"]["id"]].messages[message["message_id"]]
+    await world.touch()
+    return True
+
+
+async def answer_callback_query(world: World, parameters: Parameters) -> Any:
+    query = world.queries.pop(str(parameters["callback_query_id"]), None)
+    if query is None or time.time() - query.at > QUERY_SECONDS:
+        raise bad_request(TOO_OLD)
+    answer = {
+        "text": parameters.get("text", ""),
+        "show_alert": bool(parameters.get("show_alert")),
+        "person": query.person,
+    }
+    if not query.answer.done():
+        query.answer.set_result(answer)
+    await world.touch()
+    return True
+
+
+# --- the bot itself ---------------------------------------------------------------------------
+
+
+async def get_me(world: World, _: Parameters) -> Any:
+    return {**world.bot, "can_join_groups": True, "can_read_all_group_messages": False}
+
+
+def _scope(parameters: Parameters) -> str:
+    scope = parameters.get("scope") or {"type": "default"}
+    return f"{scope['type']}:{scope.get('chat_id', '')}:{parameters.get('language_code', '')}"
+
+
+async def set_my_commands(world: World, parameters: Parameters) -> Any:
+    for command in parameters["commands"]:
+        name, text = command.get("command", ""), command.get("description", "")
+        if not name or name != name.lower() or not 1 <= len(text) <= 256:  # noqa: PLR2004 Bot API
+            raise bad_request("BOT_COMMAND_INVALID")
+    world.commands[_scope(parameters)] = parameters["commands"]
+    await world.touch()
+    return True
+
+
+async def get_my_commands(world: World, parameters: Parameters) -> Any:
+    return world.commands.get(_scope(parameters), [])
+
+
+async def delete_my_commands(world: World, parameters: Parameters) -> Any:
+    world.commands.pop(_scope(parameters), None)
+    return True
+
+
+def _setter(kind: str, limit: int) -> Method:
+    async def set_text(world: World, parameters: Parameters) -> Any:
+        text = parameters.get(kind, "")
+        if len(text) > limit:
+            raise bad_request(f"{kind.upper()}_TOO_LONG")
+        world.texts[f"{kind}:{parameters.get('language_code', '')}"] = text
+        return True
+
+    return set_text
+
+
+def _getter(kind: str) -> Method:
+    async def get_text(world: World, parameters: Parameters) -> Any:
+        language = parameters.get("language_code", "")
+        found = world.texts.get(f"{kind}:{language}") or world.texts.get(f"{kind}:", "")
+        return {kind: found}
+
+    return get_text
+
+
+async def get_chat(world: World, parameters: Parameters) -> Any:
+    chat = world.chats.get(parameters["chat_id"])
+    if chat is None:
+        raise bad_request("chat not found")
+    return {**world.chat_facts(chat), "accent_color_id": 0, "max_reaction_count": 11}
+
+
+async def get_file(world: World, parameters: Parameters) -> Any:
+    file = world.files.get(parameters["file_id"])
+    if file is None:
+        raise bad_request("invalid file_id")
+    return {
+        "file_id": file.id,
+        "file_unique_id": f"u{file.id}",
+        "file_size": len(file.content),
+        "file_path": f"documents/{file.id}",
+    }
+
+
+METHODS: Final[dict[str, Method]] = {
+    "getMe": get_me,
+    "sendMessage": send_message,
+    "sendPhoto": send_photo,
+    "sendDocument": send_document,
+    "copyMessage": copy_message,
+    "sendChatAction": send_chat_action,
+    "editMessageText": edit_message_text,
+    "editMessageCaption": edit_message_caption,
+    "editMessageReplyMarkup": edit_message_reply_markup,
+    "deleteMessage": delete_message,
+    "answerCallbackQuery": answer_callback_query,
+    "setMyCommands": set_my_commands,
+    "getMyCommands": get_my_commands,
+    "deleteMyCommands": delete_my_commands,
+    "setMyName": _setter("name", 64),
+    "getMyName": _getter("name"),
+    "setMyDescription": _setter("description", 512),
+    "getMyDescription": _getter("description"),
+    "setMyShortDescription": _setter("short_description", 120),
+    "getMyShortDescription": _getter("short_description"),
+    "getChat": get_chat,
+    "getFile": get_file,
+}

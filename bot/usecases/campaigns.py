@@ -1,0 +1,470 @@
+"""What can happen to a campaign. Each public method is one use-case and one transaction."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bot.campaigns import policy
+from bot.campaigns.campaign import (
+    Author,
+    Campaign,
+    CampaignError,
+    CampaignUnknown,
+    PauseReason,
+    Report,
+)
+from bot.campaigns.content import Content, ContentFault, excess, faults
+from bot.campaigns.policy import CampaignRefused
+from bot.campaigns.schedule import GRACE, Moment
+from bot.campaigns.states import CampaignState, OccurrenceState, sources
+from bot.consent.purposes import Kind, Purpose
+from bot.consent.rules import PurposeId, Standing
+from bot.errors import AssentError, phrase
+from bot.privacy.envelope import open_json, seal_json
+from bot.usecases.journal import Journal
+from bot.usecases.people import TELEGRAM
+from bot.usecases.publication import Publication
+from storage import campaigns, consents, deliveries, notices
+from storage.campaigns import StoredCampaign
+from storage.database import Database
+
+OUTAGE: Final = timedelta(hours=24)
+"""Telegram keeps updates this long (Bot API, getUpdates): withdrawals may be lost beyond."""
+
+
+class ContentTooLong(AssentError):
+    """The message with its label is longer than Telegram allows. `detail` is by how much."""
+
+    message_key = phrase(
+        "This is too long by {excess}: with the required label Telegram allows {limit} "
+        "characters. Send a shorter one."
+    )
+
+    def __init__(self, over: int, limit: int) -> None:
+        super().__init__(str(over))
+        self.over = over
+        self.limit = limit
+
+
+class ContentEmpty(AssentError):
+    """There is nothing to send."""
+
+    message_key = phrase("There is no text in this message. Send one with text.")
+
+
+class ContentCluttered(AssentError):
+    """More formatted parts than Telegram takes."""
+
+    message_key = phrase("There is too much formatting: Telegram allows 100 formatted parts.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audience:
+    """How many a campaign would reach now, and why not the others."""
+
+    reached: int
+    excluded: Mapping[str, int]
+    """By `Standing` (but live), blocked, suppressed, erased."""
+
+    def seconds(self, rate: float) -> float:
+        return self.reached / rate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignDesk:
+    """Takes what operators write, and sets it going when it may go."""
+
+    database: Database
+    journal: Journal
+    publication: Publication
+    wake_sender: Callable[[], None]
+
+    # --- writing ------------------------------------------------------------------------------
+
+    def refusals(self, purpose_id: str) -> list[policy.Refusal]:
+        """What stands against sending under a purpose, before anything is written."""
+        return policy.refusals(self.publication.catalogue, self.purpose(purpose_id))
+
+    def purpose(self, purpose_id: str) -> Purpose:
+        """Raise CampaignUnknown for a purpose that the file no longer has."""
+        try:
+            return self.publication.catalogue.purpose(purpose_id)
+        except KeyError as error:
+            raise CampaignUnknown(purpose_id) from error
+
+    def label(self, purpose_id: str, locale: str, erid: str | None) -> str | None:
+        catalogue = self.publication.catalogue
+        return policy.label(catalogue, self.purpose(purpose_id), locale, erid)
+
+    def check(self, purpose_id: str, content: Content, erid: str | None, locale: str) -> None:
+        """Raise ContentTooLong, ContentEmpty or ContentCluttered."""
+        label = self.label(purpose_id, locale, erid)
+        for fault in faults(content, label):
+            match fault:
+                case ContentFault.EMPTY:
+                    raise ContentEmpty
+                case ContentFault.TOO_LONG:
+                    from_limit = 4096 if content.file_id is None else 1024
+                    raise ContentTooLong(excess(content, label), from_limit)
+                case ContentFault.TOO_MANY_ENTITIES:
+                    raise ContentCluttered
+
+    async def draft(
+        self, purpose_id: str, content: Content, author: Author, at: datetime
+    ) -> Campaign:
+        """Keep a first version of a message. Raises CampaignRefused and what `check` raises."""
+        if refusals := self.refusals(purpose_id):
+            raise CampaignRefused(refusals)
+        self.check(purpose_id, content, None, author.locale)
+        campaign_id = os.urandom(16).hex()
+        async with self.database.transaction() as tx:
+            key = await self.journal.new_key(tx, campaign_id)
+            await campaigns.add(
+                tx,
+                campaign_id=campaign_id,
+                purpose_id=purpose_id,
+                sealed=_seal(key.secret, campaign_id, content, None, author),
+                content_sha256=content.sha256(self.label(purpose_id, author.locale, None)),
+                author_lookup=self.journal.keyring().account_lookup(TELEGRAM, author.account),
+                notice_version=self.publication.versions[PurposeId(purpose_id)],
+                at=at,
+            )
+        return await self.get(campaign_id)
+
+    async def revise(
+        self, campaign: Campaign, content: Content, erid: str | None, at: datetime
+    ) -> Campaign:
+        """Replace what a draft says. Raises CampaignError when it is a draft no longer."""
+        self.check(campaign.purpose_id, content, erid, campaign.author.locale)
+        async with self.database.transaction() as tx:
+            key = await self.journal.key(tx, campaign.id)
+            if key is None:
+                raise CampaignUnknown(campaign.id)
+            label = self.label(campaign.purpose_id, campaign.author.locale, erid)
+            done = await campaigns.revise(
+                tx,
+                campaign.id,
+                sealed=_seal(key.secret, campaign.id, content, erid, campaign.author),
+                content_sha256=content.sha256(label),
+                at=at,
+            )
+            if not done:
+                raise CampaignError(campaign.id)
+        return await self.get(campaign.id)
+
+    # --- looking ------------------------------------------------------------------------------
+
+    async def get(self, campaign_id: str) -> Campaign:
+        """Raise CampaignUnknown."""
+        async with self.database.snapshot() as tx:
+            stored = await campaigns.get(tx, campaign_id)
+        if stored is None:
+            raise CampaignUnknown(campaign_id)
+        return self._open(stored)
+
+    async def audience(self, purpose_id: str, at: datetime) -> Audience:
+        async with self.database.snapshot() as tx:
+            terms = await notices.terms(tx)
+            counts = await consents.count_by_standing(tx, PurposeId(purpose_id), terms, at)
+        reached = counts.pop(Standing.LIVE.value, 0)
+        return Audience(
+            reached=reached, excluded={word: n for word, n in counts.items() if n > 0}
+        )
+
+    async def newest(
+        self, *, before_number: int | None = None, limit: int
+    ) -> list[tuple[Campaign, Report]]:
+        async with self.database.snapshot() as tx:
+            page = await campaigns.newest(tx, before_number=before_number, limit=limit)
+            return [
+                (self._open(stored), await deliveries.report(tx, stored.id)) for stored in page
+            ]
+
+    async def report(self, campaign_id: str) -> tuple[Campaign, Report]:
+        async with self.database.snapshot() as tx:
+            stored = await campaigns.get(tx, campaign_id)
+            if stored is None:
+                raise CampaignUnknown(campaign_id)
+            return self._open(stored), await deliveries.report(tx, campaign_id)
+
+    async def to_announce(self) -> list[tuple[Campaign, Report]]:
+        """Campaigns whose author has not been told of their present state."""
+        async with self.database.snapshot() as tx:
+            found = await campaigns.to_announce(tx)
+            return [
+                (self._open(stored), await deliveries.report(tx, stored.id)) for stored in found
+            ]
+
+    async def running(self) -> list[tuple[Campaign, Report]]:
+        async with self.database.snapshot() as tx:
+            found = await campaigns.in_state(tx, CampaignState.RUNNING)
+            return [
+                (self._open(stored), await deliveries.report(tx, stored.id)) for stored in found
+            ]
+
+    async def announced(
+        self, campaign_id: str, state: CampaignState, progress_message_id: int | None
+    ) -> None:
+        async with self.database.transaction() as tx:
+            await campaigns.set_announced(tx, campaign_id, state, progress_message_id)
+
+    # --- going --------------------------------------------------------------------------------
+
+    async def start(self, campaign_id: str, staff_account: str, at: datetime) -> Campaign:
+        """Confirm a draft and send it now. Pressed twice, it starts once.
+
+        Raises CampaignRefused, CampaignError.
+        """
+        campaign = await self.get(campaign_id)
+        self._check_refusals(campaign)
+        async with self.database.transaction() as tx:
+            if await self._begin(tx, campaign_id, [CampaignState.DRAFT], _now_name(at), at):
+                await self._confirmed(tx, campaign, staff_account, None, at)
+            elif (await self._state(tx, campaign_id)) is not CampaignState.RUNNING:
+                raise CampaignError(campaign_id)
+        self.wake_sender()
+        return await self.get(campaign_id)
+
+    async def schedule(
+        self, campaign_id: str, moment: Moment, staff_account: str, at: datetime
+    ) -> Campaign:
+        """Confirm a draft for a time. Raises CampaignRefused, CampaignError."""
+        campaign = await self.get(campaign_id)
+        self._check_refusals(campaign)
+        async with self.database.transaction() as tx:
+            done = await campaigns.move(
+                tx,
+                campaign_id,
+                CampaignState.SCHEDULED,
+                if_in=[CampaignState.DRAFT],
+                at=at,
+                number=campaigns.next_number(),
+                starts_at=moment.at,
+                wall_time=moment.wall_time,
+                schedule_revision=campaign.schedule_revision + 1,
+                announced=CampaignState.SCHEDULED,
+                notice_version=self.publication.versions[PurposeId(campaign.purpose_id)],
+            )
+            if not done:
+                raise CampaignError(campaign_id)
+            await self._confirmed(tx, campaign, staff_account, moment.wall_time, at)
+        return await self.get(campaign_id)
+
+    async def pause(
+        self, campaign_id: str, at: datetime, reason: PauseReason = PauseReason.OPERATOR
+    ) -> bool:
+        """Stop within a second; what is on its way arrives. False: nothing to pause."""
+        async with self.database.transaction() as tx:
+            return await campaigns.move(
+                tx,
+                campaign_id,
+                CampaignState.PAUSED,
+                if_in=[CampaignState.RUNNING, CampaignState.SCHEDULED],
+                at=at,
+                pause_reason=reason,
+                **({"announced": CampaignState.PAUSED} if reason is PauseReason.OPERATOR else {}),
+            )
+
+    async def resume(self, campaign_id: str, at: datetime) -> bool:
+        """Go on, or begin now if its time passed while it rested. False: it does not rest."""
+        campaign = await self.get(campaign_id)
+        self._check_refusals(campaign)
+        async with self.database.transaction() as tx:
+            if campaign.starts_at is not None and campaign.starts_at > at:
+                if await campaigns.last_occurrence(tx, campaign_id) is None:
+                    return await campaigns.move(
+                        tx,
+                        campaign_id,
+                        CampaignState.SCHEDULED,
+                        if_in=[CampaignState.PAUSED],
+                        at=at,
+                        pause_reason=None,
+                    )
+            done = await self._begin(
+                tx, campaign_id, [CampaignState.PAUSED], campaign.wall_time or _now_name(at), at
+            )
+        self.wake_sender()
+        return done
+
+    async def cancel(self, campaign_id: str, at: datetime) -> bool:
+        """End a campaign for good; whoever has not got it will not. False: it is over already."""
+        async with self.database.transaction() as tx:
+            done = await campaigns.move(
+                tx,
+                campaign_id,
+                CampaignState.CANCELLED,
+                if_in=sources(CampaignState.CANCELLED),
+                at=at,
+                announced=CampaignState.CANCELLED,
+            )
+            if done:
+                await deliveries.suppress_campaign(tx, campaign_id, "cancelled", at)
+                await campaigns.move_occurrences(
+                    tx,
+                    campaign_id,
+                    OccurrenceState.ENDED,
+                    if_in=[OccurrenceState.COLLECTING, OccurrenceState.SENDING],
+                    ended_at=at,
+                )
+        return done
+
+    async def start_due(self, at: datetime) -> None:
+        """Start what is scheduled for now; what cannot start any more asks its author."""
+        async with self.database.transaction() as tx:
+            for stored in await campaigns.due(tx, at):
+                reason = self._obstacle(stored, at)
+                if reason is None:
+                    wall_time = stored.wall_time or _now_name(at)
+                    await self._begin(tx, stored.id, [CampaignState.SCHEDULED], wall_time, at)
+                    continue
+                await campaigns.move(
+                    tx,
+                    stored.id,
+                    CampaignState.PAUSED,
+                    if_in=[CampaignState.SCHEDULED],
+                    at=at,
+                    pause_reason=reason,
+                )
+        self.wake_sender()
+
+    async def after_silence(self, last_fetched: datetime | None, at: datetime) -> None:
+        """Hold advertising when updates were not fetched for so long that some may be lost."""
+        if last_fetched is None or at - last_fetched < OUTAGE:
+            return
+        async with self.database.transaction() as tx:
+            for stored in await campaigns.in_state(tx, CampaignState.RUNNING):
+                if self._kind(stored.purpose_id) is Kind.ADVERTISING:
+                    await campaigns.move(
+                        tx,
+                        stored.id,
+                        CampaignState.PAUSED,
+                        if_in=[CampaignState.RUNNING],
+                        at=at,
+                        pause_reason=PauseReason.OUTAGE,
+                    )
+
+    async def settle_former_process(self, at: datetime) -> int:
+        """Say of sends that a stopped process had begun that they are uncertain; count them."""
+        async with self.database.transaction() as tx:
+            return await deliveries.void_leases(tx, at)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _check_refusals(self, campaign: Campaign) -> None:
+        if refusals := self.refusals(campaign.purpose_id):
+            raise CampaignRefused(refusals)
+
+    def _kind(self, purpose_id: str) -> Kind | None:
+        catalogue = self.publication.catalogue
+        return catalogue.purpose(purpose_id).kind if purpose_id in catalogue else None
+
+    def _obstacle(self, stored: StoredCampaign, at: datetime) -> PauseReason | None:
+        current = self.publication.versions.get(PurposeId(stored.purpose_id))
+        if current != stored.notice_version:
+            return PauseReason.NOTICE_CHANGED
+        if stored.starts_at is not None and at - stored.starts_at > GRACE:
+            return PauseReason.MISSED
+        return None
+
+    async def _begin(
+        self,
+        tx: AsyncConnection,
+        campaign_id: str,
+        if_in: list[CampaignState],
+        wall_time: str,
+        at: datetime,
+    ) -> bool:
+        stored = await campaigns.get(tx, campaign_id)
+        if stored is None:
+            return False
+        values: dict[str, Any] = {"pause_reason": None}
+        if stored.number is None:
+            values["number"] = campaigns.next_number()
+        done = await campaigns.move(
+            tx, campaign_id, CampaignState.RUNNING, if_in=if_in, at=at, **values
+        )
+        if done:
+            # The key (campaign, schedule revision, wall time) makes a second firing nothing.
+            await campaigns.add_occurrence(
+                tx,
+                occurrence_id=os.urandom(16).hex(),
+                campaign_id=campaign_id,
+                schedule_revision=stored.schedule_revision,
+                wall_time=stored.wall_time or "now",
+                at=at,
+            )
+        return done
+
+    async def _state(self, tx: AsyncConnection, campaign_id: str) -> CampaignState | None:
+        stored = await campaigns.get(tx, campaign_id)
+        return None if stored is None else stored.state
+
+    async def _confirmed(
+        self,
+        tx: AsyncConnection,
+        campaign: Campaign,
+        staff_account: str,
+        wall_time: str | None,
+        at: datetime,
+    ) -> None:
+        """Write into the log who let what be sent, and which legal risks stood accepted."""
+        catalogue = self.publication.catalogue
+        payload: dict[str, Any] = {
+            "staff": staff_account,
+            "campaign": campaign.id,
+            "revision": campaign.revision,
+            "content_sha256": campaign.content_sha256,
+            "purpose": campaign.purpose_id,
+            "advisories": [
+                {
+                    "id": advisory.id,
+                    "accepted_by": advisory.accepted_by,
+                    "accepted_on": advisory.accepted_on.isoformat(),
+                }
+                for advisory in catalogue.advisories
+            ],
+        }
+        if wall_time is not None:
+            payload["wall_time"] = wall_time
+        key = await self.journal.house_key(tx)
+        await self.journal.write(tx, "staff.campaign_confirmed", payload, at, key=key)
+
+    def _open(self, stored: StoredCampaign) -> Campaign:
+        secret = self.journal.keyring().unwrap(stored.key)
+        facts = open_json(secret, stored.sealed, stored.id.encode())
+        return Campaign(
+            id=stored.id,
+            number=stored.number or 0,
+            revision=stored.revision,
+            state=stored.state,
+            purpose_id=stored.purpose_id,
+            content=Content.from_json(facts["content"]),
+            content_sha256=stored.content_sha256,
+            erid=facts["erid"],
+            author=Author(**facts["author"]),
+            created_at=stored.created_at,
+            starts_at=stored.starts_at,
+            wall_time=stored.wall_time,
+            schedule_revision=stored.schedule_revision,
+            pause_reason=None if stored.pause_reason is None else PauseReason(stored.pause_reason),
+            progress_message_id=stored.progress_message_id,
+        )
+
+
+def _now_name(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M")
+
+
+def _seal(
+    secret: bytes, campaign_id: str, content: Content, erid: str | None, author: Author
+) -> bytes:
+    facts = {
+        "content": content.to_json(),
+        "erid": erid,
+        "author": {"account": author.account, "locale": author.locale},
+    }
+    return seal_json(secret, facts, campaign_id.encode())

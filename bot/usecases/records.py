@@ -1,0 +1,162 @@
+"""A person's own record: everything kept about them, their proofs, and its end."""
+
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from bot.consent.rules import EntryId, EventKind, SubjectId
+from bot.proof import canonical, proof_file
+from bot.usecases.checkpoints import Signer
+from bot.usecases.events import rfc3339
+from bot.usecases.journal import Journal, opened
+from bot.usecases.people import TELEGRAM, Person
+from storage import (
+    consents,
+    conversations,
+    deliveries,
+    inbox,
+    keys,
+    log,
+    notices,
+    prompts,
+    subjects,
+)
+from storage.consents import StoredEvent
+from storage.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordDesk:
+    """What a person can ask of us besides messages (GDPR art. 15, 17, 20; 152-FZ art. 14)."""
+
+    database: Database
+    journal: Journal
+    signer: Signer
+    recall: Callable[[SubjectId], Awaitable[None]]
+
+    async def everything(self, person: Person) -> dict[str, Any]:
+        """Return all that is kept about a person, as facts for a JSON file."""
+        async with self.database.snapshot() as tx:
+            held = await consents.of_subject(tx, person.id)
+            events = await consents.events_of_subject(tx, person.id)
+            received = await deliveries.of_subject(tx, person.id)
+            stored = await log.entries_by_index(tx, [event.index for event in events])
+        openings = {
+            entry.entry_id: opened(entry.sealed, person.key.secret, entry.hashed)
+            for entry in stored
+            if entry.sealed is not None
+        }
+        return {
+            "person": {
+                "id": person.id,
+                "channel": TELEGRAM,
+                **person.profile.to_json(),
+                "interface_language": person.locale,
+                "known_since": rfc3339(person.created_at),
+            },
+            "consents": [
+                {
+                    "purpose": consent.purpose_id,
+                    "state": consent.state.value,
+                    "since": rfc3339(consent.since),
+                    "notice_version": consent.notice_version,
+                    "expires": None if consent.expires_at is None else rfc3339(consent.expires_at),
+                    "entry_id": consent.entry_id,
+                }
+                for consent in held.values()
+            ],
+            "events": [
+                {
+                    "entry_id": event.entry_id,
+                    "log_index": event.index,
+                    "time": rfc3339(event.at),
+                    **openings.get(event.entry_id, {}).get("payload", {}),
+                }
+                for event in events
+            ],
+            "messages": [
+                {
+                    "campaign": message.campaign_id,
+                    "purpose": message.purpose_id,
+                    "state": message.state.value,
+                    "time": rfc3339(message.changed_at),
+                }
+                for message in received
+            ],
+        }
+
+    async def events(self, person: Person) -> list[StoredEvent]:
+        async with self.database.snapshot() as tx:
+            return await consents.events_of_subject(tx, person.id)
+
+    async def proof(self, person: Person, entry_id: EntryId, at: datetime) -> bytes | None:
+        """Return the proof of one of a person's answers as a file; None: it is not theirs."""
+        current, signed = await self.signer.sign(at)
+        async with self.database.snapshot() as tx:
+            event = await consents.event(tx, entry_id)
+            stored = await log.entry(tx, entry_id)
+            if event is None or stored is None or event.subject_id != person.id:
+                return None
+            path = await log.inclusion_path(tx, stored.index, current.size)
+            assert stored.sealed is not None  # noqa: S101 it has its subject, so its payload
+            opening = opened(stored.sealed, person.key.secret, stored.hashed)
+            payload = opening["payload"]
+            text = await notices.text(
+                tx, payload["purpose"], payload["notice_version"], payload["locale"]
+            )
+        return proof_file.write(
+            index=stored.index,
+            hashed=stored.hashed,
+            salt=bytes.fromhex(opening["salt"]),
+            payload=payload,
+            notice=None if text is None else canonical.parse(text.canonical.encode()),
+            path=path,
+            checkpoint=signed,
+            key=self.signer.key,
+        )
+
+    async def erase(self, person: Person, at: datetime, *, never_again: bool) -> None:
+        """Delete everything of a person; the log keeps entries that nobody can open.
+
+        Pressed twice, the second time finds nobody. Only with `never_again` a keyed hash of the
+        account stays, so that nothing ever writes to it.
+        """
+        keyring = self.journal.keyring()
+        lookup = keyring.account_lookup(TELEGRAM, person.profile.account)
+        async with self.database.transaction() as tx:
+            if not await subjects.lock(tx, person.id):
+                return
+            if never_again or person.suppressed:
+                forbidden = keyring.suppression_hash(TELEGRAM, person.profile.account)
+                await subjects.suppress(tx, forbidden, at)
+            await deliveries.forget_subject(tx, person.id, at)
+            await prompts.remove_of(tx, person.id)
+            await consents.remove_of(tx, person.id)
+            await conversations.remove(tx, lookup)
+            await inbox.remove_of(tx, lookup)
+            await log.erase_payloads(tx, person.id)
+            await subjects.remove(tx, person.id)
+            await keys.destroy(tx, person.id)
+            await self._write_erasure(tx, at)
+        await self.recall(person.id)
+
+    async def _write_erasure(self, tx: Any, at: datetime) -> None:
+        """Log that somebody was erased; nothing in it says who."""
+        payload = {"erasure": os.urandom(16).hex()}
+        key = await self.journal.house_key(tx)
+        written = await self.journal.write(tx, "subject.erased", payload, at, key=key)
+        await consents.add_event(
+            tx,
+            StoredEvent(
+                index=written.index,
+                entry_id=written.entry_id,
+                event=EventKind.ERASED,
+                purpose_id=None,
+                at=at,
+                subject_id=None,
+            ),
+        )
+
+
