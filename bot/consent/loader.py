@@ -26,8 +26,10 @@ SERVED_LOCALES: Final = ("ru", "en")
 SERVED_CHANNELS: Final = ("telegram",)
 QUESTION_LIMIT: Final = 3000
 """UTF-16 units of a summary: with title and buttons' explanation it must fit one message."""
-NOTICE_LIMIT: Final = 4096
-"""UTF-16 units: the full text is shown as one message (Bot API, sendMessage: text)."""
+NOTICE_LIMIT: Final = 3900
+"""UTF-16 units: with its title the full text must fit one message of 4096."""
+ID_LIMIT: Final = 48
+"""Characters: ids travel in callback_data of 64 bytes (Bot API, InlineKeyboardButton)."""
 PURPOSE_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 INN_WEIGHTS: Final = (3, 7, 2, 4, 10, 3, 5, 9, 4, 6, 8)
 
@@ -225,8 +227,8 @@ def _is_inn(text: str) -> bool:
 
 def _purpose_faults(purpose: _Purpose) -> Iterator[tuple[str, str]]:
     key = f"purpose[{purpose.id}]"
-    if not PURPOSE_ID.fullmatch(purpose.id) or len(purpose.id) > 64:  # noqa: PLR2004 column
-        yield f"{key}.id", "use lower case letters, digits and hyphens, at most 64"
+    if not PURPOSE_ID.fullmatch(purpose.id) or len(purpose.id) > ID_LIMIT:
+        yield f"{key}.id", f"use lower case letters, digits and hyphens, at most {ID_LIMIT}"
     for locale, title in purpose.title.items():
         if len(title) > TITLE_LIMIT:
             yield (

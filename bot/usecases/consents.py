@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.consent import rules
 from bot.consent.acts import Act, Choice, Method, Shown
-from bot.consent.purposes import Kind
+from bot.consent.purposes import Kind, Purpose
 from bot.consent.rules import (
     PROMPT_LIFETIME,
     UNDO_LIFETIME,
@@ -27,12 +27,16 @@ from bot.consent.rules import (
     UndoOver,
 )
 from bot.privacy.envelope import open_json, seal_json
+from bot.proof import canonical
 from bot.usecases.events import EventWriter
+from bot.usecases.journal import opened
 from bot.usecases.people import TELEGRAM, People, Person
 from bot.usecases.publication import Publication
-from storage import consents, notices, prompts, subjects
+from storage import consents, deliveries, log, notices, prompts, subjects
 from storage.consents import StoredEvent
 from storage.database import Database
+from storage.deliveries import Origin
+from storage.notices import PublishedNotice
 from storage.prompts import Prompt, Step
 
 EXPIRY_PAGE: Final = 200
@@ -61,6 +65,31 @@ class Position:
     purpose_id: PurposeId
     standing: Standing
     consent: Consent | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptLine:
+    """The last answer about one purpose, as a receipt certifies it."""
+
+    purpose_id: PurposeId
+    event: EventKind
+    entry_id: EntryId
+    index: int
+    at: datetime
+    notice_version: int
+    notice_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Allowance:
+    """The consent that allowed a message, with the text agreed to."""
+
+    title: str
+    text: str
+    notice_version: int
+    entry_id: EntryId
+    index: int
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +124,59 @@ class ConsentDesk:
         async with self.database.snapshot() as tx:
             held = await consents.of_subject(tx, person.id)
         return self._open_dependents(held, purpose_id)
+
+    async def receipt(self, person: Person) -> list[ReceiptLine]:
+        """The last answer about each purpose, the latest at the end."""
+        async with self.database.snapshot() as tx:
+            held = await consents.of_subject(tx, person.id)
+            lines = [
+                await self._receipt_line(tx, consent) for consent in held.values()
+            ]
+        return sorted(lines, key=lambda line: line.index)
+
+    async def text(
+        self, purpose_id: PurposeId, version: int, locale: str
+    ) -> PublishedNotice | None:
+        """A text as it was published, however old."""
+        async with self.database.snapshot() as tx:
+            return await notices.text(tx, purpose_id, version, locale)
+
+    async def origin(self, delivery_id: str) -> Origin | None:
+        """Where the message under which somebody presses came from."""
+        async with self.database.snapshot() as tx:
+            return await deliveries.origin(tx, delivery_id)
+
+    async def allowed_by(self, person: Person, origin: Origin) -> Allowance:
+        """What a message rested on. Raises PromptUnknown when that is not known any more."""
+        async with self.database.snapshot() as tx:
+            event = await consents.event(tx, origin.consent_entry_id or EntryId(""))
+            entry = await log.entry(tx, origin.consent_entry_id or "")
+            if event is None or entry is None or entry.sealed is None:
+                raise PromptUnknown
+            payload = opened(entry.sealed, person.key.secret, entry.hashed)["payload"]
+            text = await notices.text(
+                tx, origin.purpose_id, payload["notice_version"], payload["locale"]
+            )
+        assert text is not None, "a consent to a text that was never published"  # noqa: S101
+        facts = canonical.parse(text.canonical.encode())
+        return Allowance(
+            title=facts["title"],
+            text=facts["text"],
+            notice_version=text.version,
+            entry_id=event.entry_id,
+            index=event.index,
+            at=event.at,
+        )
+
+    async def event(self, entry_id: EntryId) -> StoredEvent | None:
+        async with self.database.snapshot() as tx:
+            return await consents.event(tx, entry_id)
+
+    async def prompted_purpose(self, person: Person, nonce: str) -> PurposeId | None:
+        """What a prompt of this person is about; None: it is not theirs."""
+        async with self.database.snapshot() as tx:
+            prompt = await prompts.get(tx, nonce)
+        return prompt.purpose_id if prompt and prompt.subject_id == person.id else None
 
     # --- asking -------------------------------------------------------------------------------
 
@@ -215,6 +297,23 @@ class ConsentDesk:
                 act = Act(method=Method.CLOCK)
                 await self._end(tx, person, held[purpose_id], EventKind.EXPIRED, act, at)
         return len(due)
+
+    async def _receipt_line(self, tx: AsyncConnection, consent: Consent) -> ReceiptLine:
+        event = await consents.event(tx, consent.entry_id)
+        text = await notices.text(
+            tx, consent.purpose_id, consent.notice_version, consent.locale
+        )
+        assert event is not None, "a consent without its event"  # noqa: S101 promise 2
+        assert text is not None, "a consent to a text that was never published"  # noqa: S101
+        return ReceiptLine(
+            purpose_id=consent.purpose_id,
+            event=event.event,
+            entry_id=event.entry_id,
+            index=event.index,
+            at=event.at,
+            notice_version=consent.notice_version,
+            notice_sha256=text.sha256,
+        )
 
     # --- inside the transactions --------------------------------------------------------------
 
@@ -596,7 +695,7 @@ class ConsentDesk:
         )
         await subjects.change(tx, person.id, suppressed=False)
 
-    def _purpose(self, purpose_id: PurposeId):  # type: ignore[no-untyped-def]
+    def _purpose(self, purpose_id: PurposeId) -> Purpose:
         return self.publication.catalogue.purpose(purpose_id)
 
     def _open_dependents(

@@ -1,0 +1,1 @@
+"""What admins and auditors ask for: the consent log, numbers, who may do what."""

@@ -1,0 +1,1 @@
+"""The operator's conversation: write, look, send, see what became of it."""

@@ -1,0 +1,175 @@
+"""A customer's rights: who keeps what and why, all of it as a file, its proof, its end."""
+
+import json
+from datetime import datetime
+
+from aiogram import Bot, Router
+from aiogram.filters import Command
+from aiogram.fsm.context import FSMContext
+from aiogram.types import BufferedInputFile, CallbackQuery, Message
+
+from bot.consent.rules import EntryId, PromptUnknown
+from bot.usecases.consents import ConsentDesk
+from bot.usecases.people import Person
+from bot.usecases.publication import Publication
+from bot.usecases.records import RecordDesk
+from handlers import screen, words
+from handlers.customer import screens
+from handlers.customer.data import Dismiss, Erase, OpenProof
+from handlers.customer.reception import Reception
+from handlers.i18n import _, escape, time_words
+from handlers.screen import Button, Screen
+
+router = Router(name="customer.rights")
+
+
+@router.message(Command("privacy"))
+async def privacy(
+    message: Message, state: FSMContext, publication: Publication, locale: str
+) -> None:
+    """Say who keeps what, why, how long, and what one can do (GDPR art. 13, 152-FZ art. 18)."""
+    await state.clear()
+    controller = publication.catalogue.controller
+    text = _(
+        "<b>Who</b>\n{name}, {registration}, {address}\nA person answers: {contact}\n\n"
+        "<b>What and why</b>\nYour Telegram account, name and language, and your answers in this "
+        "chat, so that we write to you only about what you agreed to, and can prove it.\n\n"
+        "<b>Who receives it</b>\nTelegram, because it delivers the messages; its servers may be "
+        "in another country. Nobody else, unless the text of a purpose names them.\n\n"
+        "<b>How long</b>\nUntil you withdraw; the proof of it as long as the text that you agreed "
+        "to says. A refusal is kept, so that we do not ask again.\n\n"
+        "<b>Your rights</b>\n/subscriptions: see and change what you agreed to\n"
+        "/stop: leave all messages\n/mydata: everything that is kept about you\n"
+        "/forget: delete everything\nYou may also complain to the supervisory authority."
+    ).format(
+        name=escape(controller.name[locale]),
+        registration=escape(controller.inn or controller.registration or ""),
+        address=escape(controller.address[locale]),
+        contact=escape(controller.contact),
+    )
+    await message.answer(text)
+
+
+@router.message(Command("mydata"))
+async def my_data(
+    message: Message,
+    person: Person,
+    state: FSMContext,
+    desk: ConsentDesk,
+    records: RecordDesk,
+    reception: Reception,
+    stored_at: datetime,
+) -> None:
+    """Everything kept, in words and as a JSON file."""
+    await state.clear()
+    facts = await records.everything(person)
+    positions = await desk.positions(person, stored_at)
+    catalogue = reception.publication.catalogue
+    choices = "\n".join(
+        f"• {escape(catalogue.purpose(p.purpose_id).title[person.locale])}: "
+        f"{screens.standing_words(p, reception.zone, person.locale)}"
+        for p in positions
+    )
+    text = _(
+        "<b>What we keep about you</b>\n\nAccount: <code>{account}</code>\nName: {name}\n"
+        "User name: {username}\nLanguage: {language}\nCame from: {source}\nKnown since: {since}\n\n"
+        "<b>Your choices</b>\n{choices}\n\nAnswers recorded: {events}. Messages sent: {messages}.\n"
+        "The file has every detail."
+    ).format(
+        account=escape(person.profile.account),
+        name=escape(f"{person.profile.first_name} {person.profile.last_name}".strip()),
+        username=escape(person.profile.username or "-"),
+        language=escape(person.profile.language or "-"),
+        source=escape(person.profile.source or "-"),
+        since=time_words(person.created_at, reception.zone, person.locale),
+        choices=choices,
+        events=len(facts["events"]),
+        messages=len(facts["messages"]),
+    )
+    rows = [[Button(text=words.proof(), data=OpenProof(entry_id="").pack())]]
+    content = json.dumps(facts, ensure_ascii=False, indent=2).encode()
+    await screen.send(reception.bot, message.chat.id, Screen(text=text, rows=rows))
+    await message.answer_document(BufferedInputFile(content, "my-data.json"))
+
+
+@router.callback_query(OpenProof.filter())
+async def proof(
+    query: CallbackQuery,
+    callback_data: OpenProof,
+    person: Person | None,
+    records: RecordDesk,
+    bot: Bot,
+    stored_at: datetime,
+) -> None:
+    """Hand out the proof of one answer, or of all of them, as files that can be verified."""
+    if person is None:
+        raise PromptUnknown
+    if callback_data.entry_id:
+        wanted = [EntryId(callback_data.entry_id)]
+    else:
+        wanted = [event.entry_id for event in await records.events(person)]
+    await screen.acknowledge(query, _("Your proof is being prepared."))
+    if not wanted:
+        await bot.send_message(int(person.profile.account), _("There is nothing to prove yet."))
+    for entry_id in wanted[-20:]:
+        content = await records.proof(person, entry_id, stored_at)
+        if content is None:
+            raise PromptUnknown
+        await bot.send_document(
+            int(person.profile.account),
+            BufferedInputFile(content, f"proof-{entry_id[:8]}.tlog-proof"),
+            caption=_(
+                "Keep this file. Anybody can check it: python -m bot verify FILE\n"
+                "It does not prove who held the phone, nor that the clock was right."
+            ),
+        )
+
+
+@router.message(Command("forget"))
+async def forget(message: Message, person: Person, state: FSMContext, bot: Bot) -> None:
+    """Say what goes and what stays; one press then erases (contract)."""
+    del person
+    await state.clear()
+    text = _(
+        "<b>Delete everything?</b>\n\n"
+        "<b>Goes at once:</b> your account, name, answers, the messages' records, and whatever "
+        "would open your proofs. You receive no more messages. It cannot be undone.\n\n"
+        "<b>Stays:</b> entries of the log that nobody can read any more. We can then no longer "
+        "show that you agreed or left; if you may want to, take your proof first.\n\n"
+        "If you choose «never write again», a code made from your account stays too, so that "
+        "nothing ever writes to you unless you ask for it."
+    )
+    rows = [
+        [Button(text=words.delete_everything(), data=Erase(never_again=False).pack())],
+        [
+            Button(
+                text=_("Erase, and never write to me again"),
+                data=Erase(never_again=True).pack(),
+            )
+        ],
+        [Button(text=words.proof(), data=OpenProof(entry_id="").pack())],
+        [Button(text=words.cancel(), data=Dismiss().pack())],
+    ]
+    await screen.send(bot, message.chat.id, Screen(text=text, rows=rows))
+
+
+@router.callback_query(Erase.filter())
+async def erase(
+    query: CallbackQuery,
+    callback_data: Erase,
+    person: Person | None,
+    records: RecordDesk,
+    bot: Bot,
+    stored_at: datetime,
+) -> None:
+    """Erase whoever presses; a second press finds nobody and says the same."""
+    if person is not None:
+        await records.erase(person, stored_at, never_again=callback_data.never_again)
+    await screen.acknowledge(query)
+    done = Screen(
+        text=_(
+            "Everything about you is deleted. We will not write to you.\n"
+            "If you ever want to come back: /start"
+        )
+    )
+    await screen.put(bot, query.from_user.id, screen.pressed_message(query), done)

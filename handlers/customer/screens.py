@@ -1,0 +1,247 @@
+"""What a customer reads: questions, receipts, overviews. Words only, nothing is done here."""
+
+from collections.abc import Sequence
+from datetime import tzinfo
+
+from aiogram.utils.formatting import Bold, Italic, Text
+from aiogram.utils.i18n import ngettext
+
+from bot.consent.acts import Choice
+from bot.consent.difference import Difference
+from bot.consent.purposes import Catalogue, Purpose
+from bot.consent.rules import Standing
+from bot.usecases.consents import Outcome, Position, ReceiptLine
+from handlers import words
+from handlers.customer.data import Answer, FullText, Locale, OpenProof, Show, Switch, Undo
+from handlers.i18n import _, date_words, escape, time_words
+from handlers.screen import Button, Screen
+from storage.consents import StoredEvent
+
+MARKS = ("🔵", "🟢", "🟠", "🟣", "🔴", "🟡", "🟤", "⚪", "⚫")
+"""Tell apart undo buttons of the same words."""
+LANGUAGES = {"ru": "🇷🇺 Русский", "en": "🇬🇧 English"}
+
+
+def welcome(catalogue: Catalogue, locale: str) -> Screen:
+    """Say who is asking and why, before anything is asked."""
+    controller = catalogue.controller
+    text = _(
+        "👋 <b>{controller}</b> would like to write to you here, and asks your consent first.\n\n"
+        "You decide on each purpose separately. Nothing is chosen for you, and a refusal costs "
+        "you nothing. You get a receipt for every answer and can change it at any time.\n\n"
+        "Your data and rights: /privacy"
+    ).format(controller=escape(controller.name[locale]))
+    others = [other for other in catalogue.locales if other != locale]
+    rows = [[Button(text=LANGUAGES[o], data=Locale(code=o).pack()) for o in others]]
+    return Screen(text=text, rows=rows if others else ())
+
+
+def question(
+    purpose: Purpose,
+    locale: str,
+    nonce: str,
+    *,
+    is_full: bool,
+    change: Difference | None,
+) -> Screen:
+    """Ask for one purpose; its title is the first line (contract, "Opting in")."""
+    parts: list[Text | str] = [Bold(purpose.title[locale]), "\n\n"]
+    if change is not None and not change.is_empty:
+        parts += [_("The text that you agreed to has changed, so we ask you again."), "\n"]
+        if change.removed:
+            parts += ["\n", Bold(_("Was:")), "\n", Italic(change.removed), "\n"]
+        if change.added:
+            parts += ["\n", Bold(_("Now:")), "\n", Italic(change.added), "\n"]
+        parts.append("\n")
+    parts.append(purpose.notice[locale] if is_full else purpose.summary[locale])
+    text, entities = Text(*parts).render()
+    return Screen(text=text, entities=entities, rows=_question_rows(nonce, is_full=is_full))
+
+
+def _question_rows(nonce: str, *, is_full: bool) -> list[list[Button]]:
+    toggle = _("Short version") if is_full else words.full_text()
+    return [
+        [
+            Button(text=words.agree(), data=Answer(choice=Choice.AGREE, nonce=nonce).pack()),
+            Button(text=words.decline(), data=Answer(choice=Choice.DECLINE, nonce=nonce).pack()),
+        ],
+        [Button(text=toggle, data=FullText(nonce=nonce, is_full=not is_full).pack())],
+    ]
+
+
+def confirmation(purpose: Purpose, locale: str, nonce: str) -> Screen:
+    """Ask once more, where the purpose wants a double opt-in."""
+    text, entities = Text(
+        Bold(purpose.title[locale]),
+        "\n\n",
+        _("One more step: please confirm that you want this. Until then nothing is sent."),
+    ).render()
+    confirm = Answer(choice=Choice.CONFIRM, nonce=nonce)
+    decline = Answer(choice=Choice.DECLINE, nonce=nonce)
+    rows = [
+        [
+            Button(text=words.confirm(), data=confirm.pack()),
+            Button(text=words.decline(), data=decline.pack()),
+        ]
+    ]
+    return Screen(text=text, entities=entities, rows=rows)
+
+
+def finished(positions: Sequence[Position], catalogue: Catalogue, locale: str) -> Screen:
+    """Say that all is asked, and what is possible from here."""
+    agreed = [p for p in positions if p.standing is Standing.LIVE]
+    if not agreed:
+        return Screen(
+            text=_(
+                "Thank you for your answer. We will not write to you and will not ask again.\n\n"
+                "If you change your mind: /subscriptions"
+            )
+        )
+    titles = "\n".join(f"✅ {_title(catalogue, p.purpose_id, locale)}" for p in agreed)
+    return Screen(
+        text=_(
+            "Thank you! You agreed to:\n{titles}\n\n"
+            "See or change it: /subscriptions\nLeave everything: /stop"
+        ).format(titles=titles)
+    )
+
+
+def receipt(
+    lines: Sequence[ReceiptLine], catalogue: Catalogue, locale: str, zone: tzinfo
+) -> Screen:
+    """Certify answers: what, when, which text, the entry's id. The last one's proof is a press."""
+    blocks = [
+        _(
+            "<b>{title}</b>: {event}\n{time}\nText version {version}, <code>{sha256}…</code>\n"
+            "Entry no. {index}: <code>{entry_id}</code>"
+        ).format(
+            event=event_words(line.event.value),
+            title=_title(catalogue, line.purpose_id, locale),
+            time=time_words(line.at, zone, locale),
+            version=line.notice_version,
+            sha256=line.notice_sha256[:12],
+            index=line.index,
+            entry_id=line.entry_id,
+        )
+        for line in lines
+    ]
+    return Screen(
+        text="🧾 " + _("<b>Your receipt</b>") + "\n\n" + "\n\n".join(blocks),
+        rows=[[Button(text=words.proof(), data=OpenProof(entry_id=lines[-1].entry_id).pack())]],
+    )
+
+
+def event_words(event: str) -> str:
+    """Name what happened to a consent."""
+    return {
+        "granted": "✅ " + _("agreed"),
+        "confirmed": "✅ " + _("confirmed"),
+        "refused": "❌ " + _("declined"),
+        "withdrawn": "🚫 " + _("withdrawn"),
+        "expired": "⌛ " + _("ended, its time was over"),
+        "superseded": "📝 " + _("replaced by your answer to a newer text"),
+        "imported": "📥 " + _("imported"),
+    }[event]
+
+
+def standing_words(position: Position, zone: tzinfo, locale: str) -> str:
+    """Say how a person stands to a purpose, since when, to which text."""
+    consent = position.consent
+    if consent is None:
+        return "◻️ " + _("not answered yet")
+    since = date_words(consent.since, zone, locale)
+    words_of = {
+        Standing.LIVE: "✅ " + _("agreed on {date}, text version {version}"),
+        Standing.UNCONFIRMED: "⏳ " + _("agreed on {date}, not confirmed yet"),
+        Standing.REFUSED: "❌ " + _("declined on {date}"),
+        Standing.WITHDRAWN: "🚫 " + _("withdrawn on {date}"),
+        Standing.EXPIRED: "⌛ " + _("ended on {date}"),
+        Standing.OLDER_TEXT: "📝 " + _("agreed on {date} to an older text (version {version})"),
+        Standing.PREREQUISITE: "⏸ " + _("agreed on {date}, rests until what it needs is agreed to"),
+    }
+    line = words_of[position.standing].format(date=since, version=consent.notice_version)
+    if position.standing is Standing.LIVE and consent.expires_at is not None:
+        line += ", " + _("until {date}").format(
+            date=date_words(consent.expires_at, zone, locale)
+        )
+    return line
+
+
+def overview(
+    positions: Sequence[Position], catalogue: Catalogue, zone: tzinfo, locale: str
+) -> Screen:
+    """Show every purpose with a switch."""
+    blocks = []
+    rows = []
+    for position in positions:
+        title = catalogue.purpose(position.purpose_id).title[locale]
+        blocks.append(f"<b>{escape(title)}</b>\n{standing_words(position, zone, locale)}")
+        is_on = position.standing in {Standing.LIVE, Standing.PREREQUISITE}
+        label = _("Turn off: {title}") if is_on else _("Turn on: {title}")
+        data = Switch(purpose_id=position.purpose_id, on=not is_on)
+        rows.append([Button(text=label.format(title=title), data=data.pack())])
+    return Screen(
+        text="<b>" + _("Your subscriptions") + "</b>\n\n" + "\n\n".join(blocks), rows=rows
+    )
+
+
+def left(
+    ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contact: str
+) -> Screen:
+    """Confirm that somebody left; each subscription can be taken back."""
+    if not ended:
+        return Screen(
+            text=_(
+                "You are unsubscribed: there is nothing that we may send to you. "
+                "Questions: {contact}"
+            ).format(contact=escape(contact))
+        )
+    if len(ended) == 1:
+        title = _title(catalogue, ended[0].purpose_id or "", locale)
+        text = _("You are unsubscribed from «{title}». Nothing more will be sent.").format(
+            title=title
+        )
+        return Screen(text=text, rows=_undo_rows([("↩️", ended[0])]))
+    marked = list(zip(MARKS, ended, strict=False))
+    lines = "\n".join(
+        f"{mark} {_title(catalogue, event.purpose_id or '', locale)}" for mark, event in marked
+    )
+    count = ngettext(
+        "You are unsubscribed from {count} subscription:",
+        "You are unsubscribed from {count} subscriptions:",
+        len(ended),
+    ).format(count=len(ended))
+    return Screen(text=f"{count}\n{lines}", rows=_undo_rows(marked))
+
+
+def _undo_rows(marked: Sequence[tuple[str, StoredEvent]]) -> list[list[Button]]:
+    return [
+        [Button(text=f"{mark} {words.undo()}", data=Undo(entry_id=event.entry_id).pack())]
+        for mark, event in marked
+        if event.is_undoable
+    ]
+
+
+def back(purpose_id: str, catalogue: Catalogue, locale: str) -> Screen:
+    return Screen(
+        text=_("You are subscribed to «{title}» again.").format(
+            title=_title(catalogue, purpose_id, locale)
+        )
+    )
+
+
+def answered_already(outcome: Outcome, catalogue: Catalogue, zone: tzinfo, locale: str) -> Screen:
+    """Say what was answered first; a change is a press away."""
+    text = _("On {time} you answered about «{title}»: {answer}. This stands.").format(
+        time=time_words(outcome.at, zone, locale),
+        title=_title(catalogue, outcome.purpose_id, locale),
+        answer=event_words(outcome.event.value),
+    )
+    return Screen(text=text, rows=[[Button(text=_("Change"), data=Show().pack())]])
+
+
+def _title(catalogue: Catalogue, purpose_id: str, locale: str) -> str:
+    """Return the title, or the bare id of a purpose that is no longer offered; HTML-escaped."""
+    if purpose_id not in catalogue:
+        return escape(purpose_id)
+    return escape(catalogue.purpose(purpose_id).title[locale])

@@ -1,0 +1,45 @@
+"""The one place where errors become words: what we refuse on purpose, and what is our fault."""
+
+import structlog
+from aiogram import Bot, Router
+from aiogram.filters import ExceptionTypeFilter
+from aiogram.types import CallbackQuery, ErrorEvent, Message
+
+from bot.campaigns.policy import CampaignRefused
+from bot.errors import AssentError
+from bot.usecases.campaigns import ContentTooLong
+from handlers import screen
+from handlers.i18n import _
+
+router = Router(name="faults")
+log = structlog.get_logger(__name__)
+
+
+@router.error(ExceptionTypeFilter(AssentError))
+async def refused(event: ErrorEvent) -> None:
+    """Say in the person's language what was wrong, what was kept, what to do."""
+    error = event.exception
+    assert isinstance(error, AssentError)  # noqa: S101 the filter says so
+    log.info("conversation.refused", error=type(error).__name__)
+    text = _(error.message_key)
+    if isinstance(error, ContentTooLong):
+        text = text.format(excess=error.over, limit=error.limit)
+    if isinstance(error, CampaignRefused):
+        text += " (" + ", ".join(r.advisory_id or r.kind.value for r in error.refusals) + ")"
+    await _tell(event, text)
+
+
+async def _tell(event: ErrorEvent, text: str) -> None:
+    query, message = event.update.callback_query, event.update.message
+    if isinstance(query, CallbackQuery):
+        await screen.acknowledge(query, text, alert=True)
+    elif isinstance(message, Message):
+        await message.answer(text)
+
+
+async def apologise(bot: Bot, chat_id: int | None, query_id: str | None, text: str) -> None:
+    """Tell a person that we failed them, once, after the last try."""
+    if query_id is not None:
+        await bot.answer_callback_query(query_id, text, show_alert=True)
+    elif chat_id is not None:
+        await bot.send_message(chat_id, text)

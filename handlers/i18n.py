@@ -1,0 +1,35 @@
+"""Whose language is spoken: the catalogues for aiogram, dates and numbers for people."""
+
+from datetime import datetime, tzinfo
+from gettext import GNUTranslations
+from html import escape
+
+from aiogram.utils.i18n import I18n
+from aiogram.utils.i18n import gettext as _
+from babel.dates import format_date, format_datetime
+
+from locales import FOLDER, translations
+
+__all__ = ["Language", "_", "date_words", "escape", "time_words"]
+
+
+class Language(I18n):
+    """aiogram's I18n over catalogues that are compiled in memory."""
+
+    def __init__(self, default_locale: str) -> None:
+        super().__init__(path=FOLDER, default_locale=default_locale, domain="assent")
+
+    def find_locales(self) -> dict[str, GNUTranslations]:
+        return translations()
+
+
+def date_words(at: datetime, zone: tzinfo, locale: str) -> str:
+    """Write a day with its year: "24 November 2026"."""
+    return format_date(at.astimezone(zone).date(), "d MMMM y", locale=locale)
+
+
+def time_words(at: datetime, zone: tzinfo, locale: str) -> str:
+    """Write a moment in the operator's zone, which is named: "24 November 2026, 15:34 MSK"."""
+    local = at.astimezone(zone)
+    words = format_datetime(local, "d MMMM y, HH:mm", locale=locale, tzinfo=zone)
+    return f"{words} {local.tzname()}"

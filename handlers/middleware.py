@@ -1,0 +1,59 @@
+"""What every handler may ask for: who it is, in which language, when the update was stored."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import Any
+
+from aiogram import BaseMiddleware
+from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, TelegramObject, User
+
+from bot.privacy.profile import Profile
+from bot.usecases.people import People, Person
+from handlers.i18n import Language
+from handlers.sources import source_of
+
+Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
+
+
+class Introduction(BaseMiddleware):
+    """Finds the person behind a private message or press; speaks their language.
+
+    Whoever writes is kept from then on. A press or a block alone makes nobody known: after an
+    erasure an old button must not bring a person back.
+    """
+
+    def __init__(self, people: People, language: Language) -> None:
+        self.people = people
+        self.language = language
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        user: User | None = getattr(event, "from_user", None)
+        person = None if user is None else await self._person(event, user, data["stored_at"])
+        locale = self._locale(person, user)
+        data["person"] = person
+        data["locale"] = locale
+        with self.language.context(), self.language.use_locale(locale):
+            return await handler(event, data)
+
+    async def _person(self, event: TelegramObject, user: User, at: datetime) -> Person | None:
+        if isinstance(event, Message) and event.chat.type == "private" and not user.is_bot:
+            return await self.people.meet(_profile(user, event.text), at)
+        if isinstance(event, CallbackQuery | ChatMemberUpdated):
+            return await self.people.find(str(user.id))
+        return None
+
+    def _locale(self, person: Person | None, user: User | None) -> str:
+        if person is not None:
+            return person.locale
+        return self.people.locale_for((user.language_code if user else None) or "")
+
+
+def _profile(user: User, text: str | None) -> Profile:
+    return Profile(
+        account=str(user.id),
+        first_name=user.first_name,
+        last_name=user.last_name or "",
+        username=user.username or "",
+        language=user.language_code or "",
+        source=source_of(text),
+    )

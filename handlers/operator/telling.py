@@ -1,0 +1,87 @@
+"""Tells the author of a campaign how it goes: one message with a live bar, and what changed."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+from aiogram.exceptions import TelegramAPIError
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.campaigns.campaign import Campaign, Report
+from bot.campaigns.states import CampaignState
+from bot.usecases.campaigns import CampaignDesk
+from handlers import screen
+from handlers.i18n import Language
+from handlers.operator import screens
+from handlers.operator.drafting import Drafting
+
+log = structlog.get_logger(__name__)
+LOOK_SECONDS: Final = 1.0
+BAR_SECONDS: Final = 3.0
+"""A message may be edited about this often without being slowed down (Bot API FAQ)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Teller:
+    """Watches the campaigns and keeps their authors informed."""
+
+    desk: CampaignDesk
+    drafting: Drafting
+    language: Language
+    _shown: dict[str, str] = field(default_factory=dict)
+    _edited_at: dict[str, float] = field(default_factory=dict)
+
+    async def run(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except (TelegramAPIError, SQLAlchemyError) as error:
+                log.warning("campaigns.not_told", error=type(error).__name__)
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        for campaign, report in await self.desk.to_announce():
+            await self._announce(campaign, report)
+        now = asyncio.get_running_loop().time()
+        for campaign, report in await self.desk.running():
+            if now - self._edited_at.get(campaign.id, 0) >= BAR_SECONDS:
+                self._edited_at[campaign.id] = now
+                await self._refresh(campaign, report)
+
+    async def _announce(self, campaign: Campaign, report: Report) -> None:
+        """A change of state: on the live message, and anew where the author should notice."""
+        text = await self._refresh(campaign, report)
+        message_id = campaign.progress_message_id
+        if campaign.state is not CampaignState.RUNNING or message_id is None:
+            message_id = await screen.send(
+                self.drafting.bot, int(campaign.author.account), text
+            )
+            await self._retire(campaign, message_id)
+        await self.desk.announced(campaign.id, campaign.state, message_id)
+        if campaign.state is not CampaignState.RUNNING:
+            self._shown.pop(campaign.id, None)
+            self._edited_at.pop(campaign.id, None)
+
+    async def _retire(self, campaign: Campaign, message_id: int) -> None:
+        """The old progress message loses its buttons: its step is over."""
+        old = campaign.progress_message_id
+        if old is not None and old != message_id:
+            await screen.remove_buttons(
+                self.drafting.bot, int(campaign.author.account), old
+            )
+
+    async def _refresh(self, campaign: Campaign, report: Report) -> screen.Screen:
+        locale = campaign.author.locale
+        with self.language.context(), self.language.use_locale(locale):
+            title = self.drafting.title(campaign.purpose_id, locale)
+            shown = screens.progress(campaign, report, title, self.drafting.zone, locale)
+        if campaign.progress_message_id is not None and self._shown.get(campaign.id) != shown.text:
+            self._shown[campaign.id] = shown.text
+            await screen.edit(
+                self.drafting.bot,
+                int(campaign.author.account),
+                campaign.progress_message_id,
+                shown,
+            )
+        return shown
