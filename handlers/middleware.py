@@ -7,8 +7,10 @@ from typing import Any
 from aiogram import BaseMiddleware
 from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, TelegramObject, User
 
+from bot.consent.rules import Reach
 from bot.privacy.profile import Profile
 from bot.usecases.people import People, Person
+from handlers.customer.returning import welcome_back
 from handlers.i18n import Language
 from handlers.sources import source_of
 
@@ -22,9 +24,13 @@ class Introduction(BaseMiddleware):
     erasure an old button must not bring a person back.
     """
 
-    def __init__(self, people: People, language: Language) -> None:
+    def __init__(
+        self, people: People, language: Language, greet: Callable[[int], Awaitable[None]]
+    ) -> None:
         self.people = people
         self.language = language
+        self.greet = greet
+        """Gives somebody of the staff their menu."""
 
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         user: User | None = getattr(event, "from_user", None)
@@ -33,7 +39,18 @@ class Introduction(BaseMiddleware):
         data["person"] = person
         data["locale"] = locale
         with self.language.context(), self.language.use_locale(locale):
+            if user is not None and data["roles"].of(user.id) is not None:
+                await self.greet(user.id)
+            if person is not None and person.reach is not Reach.REACHABLE:
+                await self._welcome_back(event, person, data)
             return await handler(event, data)
+
+    async def _welcome_back(
+        self, event: TelegramObject, person: Person, data: dict[str, Any]
+    ) -> None:
+        """Whoever writes has unblocked the bot: told before anything is sent again."""
+        if isinstance(event, Message | CallbackQuery):
+            await welcome_back(person, self.people, data["reception"], data["stored_at"])
 
     async def _person(self, event: TelegramObject, user: User, at: datetime) -> Person | None:
         if isinstance(event, Message) and event.chat.type == "private" and not user.is_bot:

@@ -18,7 +18,7 @@ from bot.proof.entry import Entry
 from bot.proof.errors import Contradiction, ProofError, UnusableFile
 from bot.proof.merkle import Frontier
 from bot.proof.note import VerifierKey
-from bot.proof.payload import COLUMNS, csv_cells, is_consent, row
+from bot.proof.payload import COLUMNS, CONSENT, csv_cells, is_consent, row
 from bot.proof.words import NOT_PROVEN, PROVEN
 
 ZIP: Final = b"PK"
@@ -219,7 +219,7 @@ class _Check:
         self.report.opened += 1
         if read.type == "notice.published":
             self._check_publication(index, read, payload)
-        elif is_consent(read):
+        elif read.type.startswith(CONSENT):
             self._check_consent(index, read, payload)
         return payload
 

@@ -315,6 +315,11 @@ class ConsentDesk:
             notice_sha256=text.sha256,
         )
 
+    async def forget_old_prompts(self, at: datetime) -> None:
+        """Drop questions that ended a day ago; what an answer showed is in its proof."""
+        async with self.database.transaction() as tx:
+            await prompts.remove_ended(tx, at - PROMPT_LIFETIME)
+
     # --- inside the transactions --------------------------------------------------------------
 
     async def _lock(self, tx: AsyncConnection, person: Person) -> None:

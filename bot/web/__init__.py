@@ -1,0 +1,1 @@
+"""The web server: Telegram's webhook and a health check. Off unless it is configured."""

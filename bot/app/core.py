@@ -1,0 +1,157 @@
+"""The parts that every command needs: database, keys, purposes."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import inspect
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
+
+from bot.errors import ConfigurationError
+from bot.settings import Settings
+from bot.usecases.checkpoints import Signer
+from bot.usecases.exports import ExportDesk
+from bot.usecases.journal import Journal
+from storage import facts, keystore, migrations, subjects
+from storage.database import Database
+from storage.facts import Fact
+from storage.keystore import Keystore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What commands and the bot share."""
+
+    database: Database
+    keystore: Keystore
+    journal: Journal
+    signer: Signer
+    exports: ExportDesk
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """Open the database. Raises ConfigurationError when it cannot be reached or written."""
+    try:
+        database = Database(settings.database_url)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"DATABASE_URL: its folder cannot be made ({error.strerror})"]
+        ) from error
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def upgrade(database: Database) -> None:
+    """Migrate. Raises ConfigurationError naming the setting."""
+    try:
+        await migrations.upgrade(database)
+    except (DBAPIError, OSError) as error:
+        raise ConfigurationError([f"DATABASE_URL: {_why(error)}"]) from error
+
+
+def _why(error: BaseException) -> str:
+    text = str(getattr(error, "orig", error)).lower()
+    if "locked" in text:
+        return "the database is locked by another program; stop that one and try again"
+    if "readonly" in text or "read-only" in text or "unable to open" in text:
+        return "the database cannot be written; check the owner and mode of file and folder"
+    if "full" in text:
+        return "the disk is full; make room and try again"
+    if isinstance(error, OSError) or "connect" in text:
+        return "the database server cannot be reached; check host, port and that it runs"
+    return f"the database cannot be used ({type(error).__name__})"
+
+
+def is_new(connection: Connection) -> bool:
+    return "subject" not in inspect(connection).get_table_names()
+
+
+async def has_people(database: Database) -> bool:
+    async with database.snapshot() as tx:
+        if await tx.run_sync(is_new):
+            return False
+        return await subjects.count(tx) > 0
+
+
+async def open_keys(
+    settings: Settings, database: Database, *, origin: str | None, at: datetime
+) -> tuple[Keystore, list[str]]:
+    """Open the keystore; make key and keystore where both are missing and nobody is known yet.
+
+    `origin` names a new log; None: only what exists is opened. Returns what a person should be
+    told, besides. Raises ConfigurationError.
+    """
+    told: list[str] = []
+    path = settings.keystore
+    missing_key = settings.key_command is None and not settings.key_file.exists()
+    if (missing_key or not path.exists()) and await has_people(database):
+        name, gone = ("KEY_FILE", settings.key_file) if missing_key else ("KEYSTORE_FILE", path)
+        raise ConfigurationError(
+            [
+                f"{name}: {gone} is missing, but the database has people in it whose data only "
+                "it opens; restore it from its backup"
+            ]
+        )
+    if missing_key:
+        if origin is None:
+            raise ConfigurationError(
+                [f"KEY_FILE: {settings.key_file} is missing; it is made at the first `run`"]
+            )
+        kek = keystore.create_kek(settings.key_file)
+        told.append(f"a new key was made: {settings.key_file.resolve()}; keep a copy apart")
+    else:
+        kek = _kek(settings)
+    if not path.exists():
+        if origin is None:
+            raise ConfigurationError(
+                [f"KEYSTORE_FILE: {path} is missing; it is made at the first `run`"]
+            )
+        return keystore.create(path, kek, origin, at), told
+    opened = keystore.open_keystore(path, kek)
+    _check_origin(settings, opened)
+    return opened, told
+
+
+def _kek(settings: Settings) -> bytes:
+    if settings.key_command is not None:
+        return keystore.ask_kek(settings.key_command.get_secret_value())
+    return keystore.read_kek(settings.key_file)
+
+
+def _check_origin(settings: Settings, opened: Keystore) -> None:
+    if settings.log_origin is not None and settings.log_origin != opened.origin:
+        raise ConfigurationError(
+            [
+                f"LOG_ORIGIN: the log is called {opened.origin} since its first start; "
+                "remove the setting or put this name"
+            ]
+        )
+
+
+async def remember_origin(database: Database, opened: Keystore) -> None:
+    """Tie the database to its keystore. Raises ConfigurationError for another's."""
+    async with database.transaction() as tx:
+        known = await facts.get(tx, Fact.LOG_ORIGIN)
+        if known is None:
+            await facts.put(tx, Fact.LOG_ORIGIN, opened.origin)
+        elif known != opened.origin:
+            raise ConfigurationError(
+                [f"KEYSTORE_FILE: it belongs to the log {opened.origin}, the database to {known}"]
+            )
+
+
+def build_core(database: Database, opened: Keystore) -> Core:
+    journal = Journal(keyring=lambda: opened.keyring)
+    signer = Signer(database=database, keystore=lambda: opened)
+    return Core(
+        database=database,
+        keystore=opened,
+        journal=journal,
+        signer=signer,
+        exports=ExportDesk(database=database, journal=journal, signer=signer),
+    )

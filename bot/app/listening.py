@@ -1,0 +1,181 @@
+"""Taking updates in: stored and committed first, then acknowledged, then handled in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+from aiogram import Bot, Dispatcher
+from aiogram.exceptions import (
+    TelegramAPIError,
+    TelegramConflictError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramUnauthorizedError,
+)
+from aiogram.types import Update
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.clock import Clock
+from bot.logs import describe
+from bot.supervisor import Supervisor
+from bot.usecases.inbox import Inbox, Waiting
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS: Final = 25
+RETRY_SECONDS: Final = 1.0
+WINDOW: Final = 200
+"""Updates held in memory at a time; the others wait in the database."""
+PARALLEL_CHATS: Final = 16
+BACKOFF_SECONDS: Final = 0.5
+
+
+@dataclass(slots=True, kw_only=True)
+class Poller:
+    """Asks Telegram for updates; acknowledges only what is committed (promise 4)."""
+
+    bot: Bot
+    inbox: Inbox
+    clock: Clock
+    arrived: asyncio.Event
+    caught_up: asyncio.Event
+    """Set once Telegram had nothing more: the backlog of an outage is in."""
+    allowed: list[str]
+
+    async def run(self) -> None:
+        offset: int | None = None
+        while True:
+            try:
+                offset = await self._poll(offset)
+            except TelegramRetryAfter as error:
+                await asyncio.sleep(error.retry_after)
+            except TelegramConflictError:
+                log.error("updates.conflict", hint="another program polls with this token")
+                await asyncio.sleep(RETRY_SECONDS * 3)
+            except TelegramUnauthorizedError:
+                log.error("updates.unauthorized", hint="Telegram no longer accepts BOT_TOKEN")
+                await asyncio.sleep(RETRY_SECONDS * 10)
+            except (TelegramNetworkError, TelegramAPIError, TimeoutError) as error:
+                log.warning("updates.unreachable", error=type(error).__name__)
+                await asyncio.sleep(RETRY_SECONDS)
+            except SQLAlchemyError as error:
+                # Not acknowledged: Telegram keeps them until they can be stored.
+                log.error("updates.not_stored", **describe(error))
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _poll(self, offset: int | None) -> int | None:
+        wait = POLL_SECONDS if self.caught_up.is_set() else 0
+        updates = await self.bot.get_updates(
+            offset=offset, timeout=wait, allowed_updates=self.allowed, request_timeout=wait + 10
+        )
+        if updates:
+            await self.inbox.take_in([as_json(update) for update in updates], self.clock())
+            self.arrived.set()
+            return updates[-1].update_id + 1
+        await self.inbox.fetched(self.clock())
+        self.caught_up.set()
+        return offset
+
+
+def as_json(update: Update) -> dict[str, Any]:
+    facts: dict[str, Any] = update.model_dump(mode="json", exclude_none=True, by_alias=True)
+    return facts
+
+
+@dataclass(slots=True, kw_only=True)
+class Handling:
+    """Hands updates to the conversations: in order within a chat, chats side by side."""
+
+    bot: Bot
+    dispatcher: Dispatcher
+    inbox: Inbox
+    arrived: asyncio.Event
+    idle: asyncio.Event
+    """Set while every stored update is handled."""
+    apologise: Callable[[Mapping[str, Any]], Awaitable[None]]
+    _queues: dict[bytes, deque[Waiting]] = field(default_factory=dict)
+    _last: int | None = None
+    _held: int = 0
+    _slots: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(PARALLEL_CHATS)
+    )
+
+    async def run(self) -> None:
+        async with Supervisor() as tasks:
+            while True:
+                self.arrived.clear()
+                if not await self._take(tasks):
+                    if not self._held:
+                        self._last = None
+                        self.idle.set()
+                    await self.arrived.wait()
+
+    async def _take(self, tasks: Supervisor) -> bool:
+        """Read what waits behind the last one read; False: nothing."""
+        if self._held >= WINDOW:
+            return False
+        try:
+            found = await self.inbox.waiting(after=self._last, limit=WINDOW - self._held)
+        except SQLAlchemyError as error:
+            log.error("updates.not_read", **describe(error))
+            await asyncio.sleep(RETRY_SECONDS)
+            return True
+        for waiting in found:
+            self.idle.clear()
+            self._last, self._held = waiting.update_id, self._held + 1
+            if waiting.chat in self._queues:
+                self._queues[waiting.chat].append(waiting)
+            else:
+                self._queues[waiting.chat] = deque([waiting])
+                tasks.start(self._handle_chat(waiting.chat), name="a chat's updates")
+        return bool(found)
+
+    async def _handle_chat(self, chat: bytes) -> None:
+        queue = self._queues[chat]
+        while queue:
+            async with self._slots:
+                await self._handle(queue[0])
+            queue.popleft()
+            self._held -= 1
+        del self._queues[chat]
+        self.arrived.set()
+
+    async def _handle(self, waiting: Waiting) -> None:
+        """Handle one update until it is done or failed three times."""
+        attempts = waiting.attempts
+        while True:
+            try:
+                await self._feed(waiting)
+                await self.inbox.settle(waiting.update_id)
+            except TelegramRetryAfter as error:
+                await asyncio.sleep(error.retry_after)
+            except (SQLAlchemyError, TelegramNetworkError) as error:
+                # The world's fault, not the update's: it waits, and is not set aside.
+                log.warning("updates.retried", **describe(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            except Exception as error:  # noqa: BLE001 whatever a conversation does, others go on
+                log.error("updates.failed", attempt=attempts + 1, **describe(error))
+                if await self._failed(waiting, attempts):
+                    return
+                attempts += 1
+                await asyncio.sleep(BACKOFF_SECONDS * attempts)
+            else:
+                return
+
+    async def _feed(self, waiting: Waiting) -> None:
+        update = Update.model_validate(waiting.content, context={"bot": self.bot})
+        await self.dispatcher.feed_update(
+            self.bot, update, stored_at=waiting.stored_at, update_id=waiting.update_id
+        )
+
+    async def _failed(self, waiting: Waiting, attempts: int) -> bool:
+        try:
+            is_over = await self.inbox.failed(waiting.update_id, attempts)
+        except SQLAlchemyError:
+            return False
+        if is_over:
+            await self.apologise(waiting.content)
+        return is_over

@@ -1,0 +1,71 @@
+"""aiogram as this program uses it: the pace in front of every answer, 429 honoured."""
+
+import asyncio
+from typing import Final
+
+from aiogram import Bot
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
+from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
+from aiogram.enums import ParseMode
+from aiogram.exceptions import TelegramRetryAfter
+from aiogram.methods import Response, TelegramMethod
+from aiogram.methods.base import TelegramType
+
+from bot.delivery.pace import Pace
+from bot.settings import TELEGRAM_API, Settings
+
+COUNTED: Final = {"sendMessage", "sendPhoto", "sendDocument"}
+"""What counts against the permitted rate: answers as well as campaigns."""
+ATTEMPTS: Final = 5
+MENUS: Final = {
+    "setMyCommands",
+    "deleteMyCommands",
+    "setMyDescription",
+    "setMyShortDescription",
+}
+"""Calls whose 429 does not pause sending (DESIGN, "Menus")."""
+
+
+class Courtesy(BaseRequestMiddleware):
+    """Keeps answers within the pace; a 429 lets the whole bot rest, then the call is repeated."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+
+    async def __call__(
+        self,
+        make_request: NextRequestMiddlewareType[TelegramType],
+        bot: Bot,
+        method: TelegramMethod[TelegramType],
+    ) -> Response[TelegramType]:
+        name = method.__api_method__
+        for attempt in range(ATTEMPTS):
+            try:
+                if name not in COUNTED:
+                    return await make_request(bot, method)
+                async with self.pace.answer():
+                    return await make_request(bot, method)
+            except TelegramRetryAfter as error:
+                if name in MENUS or attempt == ATTEMPTS - 1:
+                    raise
+                self.pace.pause(error.retry_after)
+                await asyncio.sleep(error.retry_after)
+        raise AssertionError("the loop returns or raises")
+
+
+def build_bot(settings: Settings, pace: Pace) -> Bot:
+    assert settings.bot_token is not None, "`run` requires it"  # noqa: S101 load_settings checks
+    server = (
+        PRODUCTION
+        if settings.bot_api_url == TELEGRAM_API
+        else TelegramAPIServer.from_base(settings.bot_api_url)
+    )
+    session = AiohttpSession(api=server)
+    session.middleware(Courtesy(pace))
+    return Bot(
+        settings.bot_token.get_secret_value(),
+        session=session,
+        default=DefaultBotProperties(parse_mode=ParseMode.HTML),
+    )
