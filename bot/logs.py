@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Final
 
 import structlog
+from structlog.typing import Processor
 
 from bot.errors import AssentError
 
@@ -38,7 +39,7 @@ Event = MutableMapping[str, Any]
 
 def configure(log_format: str, level: str, secrets: Iterable[str] = ()) -> None:
     """Send every record of this process, our own and foreign, through one chain."""
-    chain = [
+    chain: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -87,7 +88,7 @@ def _keep_only_where(_logger: Any, _method: str, event: Event) -> Event:
 
 
 def _is_ours(name: str) -> bool:
-    return name.split(".")[0] in {"bot", "handlers", "storage", "__main__", "tests"}
+    return name.split(".", maxsplit=1)[0] in {"bot", "handlers", "storage", "__main__", "tests"}
 
 
 def _tell_errors_safely(_logger: Any, _method: str, event: Event) -> Event:

@@ -7,7 +7,14 @@ from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -120,7 +127,9 @@ class Settings(BaseSettings):
     """Another Bot API server: scheme, host, port."""
     owner_ids: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_owner_ids)] = ()
     """Telegram user ids of the owners."""
-    database_url: Annotated[str, AfterValidator(_database_url)] = "sqlite+aiosqlite:///data/assent.db"
+    database_url: Annotated[str, AfterValidator(_database_url)] = (
+        "sqlite+aiosqlite:///data/assent.db"
+    )
     key_file: Path = Path("keys/assent.key")
     """Where the key-encryption key is; never in the folder of the database."""
     key_command: SecretStr | None = None
@@ -186,8 +195,10 @@ class Settings(BaseSettings):
         """What is permitted and probably not meant."""
         if self.broadcast_rate > FREE_RATE and not self.paid_broadcast:
             return [
-                f"BROADCAST_RATE: {self.broadcast_rate:g} is above the {FREE_RATE} a second "
-                "that Telegram gives for free; without PAID_BROADCAST=1 expect refusals"
+                (
+                    f"BROADCAST_RATE: {self.broadcast_rate:g} is above the {FREE_RATE} a second "
+                    "that Telegram gives for free; without PAID_BROADCAST=1 expect refusals"
+                )
             ]
         return []
 

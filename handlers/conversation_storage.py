@@ -41,6 +41,4 @@ class ConversationStorage(BaseStorage):
 
     async def _write(self, key: StorageKey, record: dict[str, Any]) -> None:
         is_over = not record.get("state") and not record.get("data")
-        await self.conversations.write(
-            str(key.user_id), None if is_over else record, self.clock()
-        )
+        await self.conversations.write(str(key.user_id), None if is_over else record, self.clock())

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     FromClause,
-    Select,
     and_,
     case,
     delete,
@@ -281,14 +280,15 @@ async def count_by_standing(
     return counts
 
 
-def audience(
+async def audience(
+    tx: AsyncConnection,
     purpose_id: PurposeId,
     terms: Mapping[PurposeId, Terms],
     at: datetime,
     *,
     after: SubjectId | None,
     limit: int,
-) -> Select[tuple[str]]:
+) -> list[SubjectId]:
     """One page, by id, of the people who may be written to."""
     source, standing, _ = with_standing(purpose_id, terms, at)
     query = (
@@ -298,7 +298,9 @@ def audience(
         .order_by(subject.c.id)
         .limit(limit)
     )
-    return query if after is None else query.where(subject.c.id > after)
+    if after is not None:
+        query = query.where(subject.c.id > after)
+    return [SubjectId(found) for (found,) in await tx.execute(query)]
 
 
 async def standings_of(

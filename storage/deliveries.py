@@ -36,7 +36,7 @@ class Running:
     campaign_id: str
     purpose_id: PurposeId
     revision: int
-    cursor: str | None
+    cursor: SubjectId | None
     is_complete: bool
     """Whether its whole audience has been taken in."""
 
@@ -98,7 +98,7 @@ async def running(tx: AsyncConnection) -> list[Running]:
             campaign_id=row.campaign_id,
             purpose_id=PurposeId(row.purpose_id),
             revision=row.revision,
-            cursor=row.cursor,
+            cursor=None if row.cursor is None else SubjectId(row.cursor),
             is_complete=row.state == OccurrenceState.SENDING,
         )
         for row in await tx.execute(query)
@@ -138,9 +138,7 @@ async def ready(
     """
     unhandled = (
         select(inbox.c.update_id)
-        .where(
-            inbox.c.account_lookup == subject.c.lookup, inbox.c.state == InboxState.WAITING
-        )
+        .where(inbox.c.account_lookup == subject.c.lookup, inbox.c.state == InboxState.WAITING)
         .exists()
     )
     query = (
@@ -187,9 +185,7 @@ async def start_sending(
         return
     statement = (
         update(delivery)
-        .where(
-            delivery.c.id == bindparam("of_delivery"), delivery.c.state == DeliveryState.READY
-        )
+        .where(delivery.c.id == bindparam("of_delivery"), delivery.c.state == DeliveryState.READY)
         .values(
             state=DeliveryState.SENDING,
             fence=bindparam("new_fence"),
@@ -210,17 +206,13 @@ async def start_sending(
     )
 
 
-async def suppress(
-    tx: AsyncConnection, refused: Sequence[tuple[str, str]], at: datetime
-) -> None:
+async def suppress(tx: AsyncConnection, refused: Sequence[tuple[str, str]], at: datetime) -> None:
     """End deliveries that may not be sent: (delivery id, reason)."""
     if not refused:
         return
     statement = (
         update(delivery)
-        .where(
-            delivery.c.id == bindparam("of_delivery"), delivery.c.state == DeliveryState.READY
-        )
+        .where(delivery.c.id == bindparam("of_delivery"), delivery.c.state == DeliveryState.READY)
         .values(state=DeliveryState.SUPPRESSED, reason=bindparam("why"), changed_at=at)
     )
     await tx.execute(

@@ -56,9 +56,7 @@ async def store(tx: AsyncConnection, updates: Sequence[StoredUpdate]) -> None:
     await insert_missing(tx, inbox, rows)
 
 
-async def waiting(
-    tx: AsyncConnection, *, after: int | None, limit: int
-) -> list[StoredUpdate]:
+async def waiting(tx: AsyncConnection, *, after: int | None, limit: int) -> list[StoredUpdate]:
     """The oldest updates that nobody has handled, beginning behind `after`."""
     query = (
         select(inbox)
@@ -83,11 +81,7 @@ async def waiting(
 
 
 async def count_waiting(tx: AsyncConnection) -> int:
-    query = (
-        select(func.count())
-        .select_from(inbox)
-        .where(inbox.c.state == InboxState.WAITING)
-    )
+    query = select(func.count()).select_from(inbox).where(inbox.c.state == InboxState.WAITING)
     return (await tx.execute(query)).scalar_one()
 
 
@@ -107,9 +101,7 @@ async def set_aside(tx: AsyncConnection, update_id: int) -> None:
 
 async def record_attempt(tx: AsyncConnection, update_id: int) -> None:
     await tx.execute(
-        update(inbox)
-        .where(inbox.c.update_id == update_id)
-        .values(attempts=inbox.c.attempts + 1)
+        update(inbox).where(inbox.c.update_id == update_id).values(attempts=inbox.c.attempts + 1)
     )
 
 
@@ -124,7 +116,5 @@ async def remove_of(tx: AsyncConnection, account_lookup: bytes) -> None:
 
 async def remove_settled(tx: AsyncConnection, before: datetime) -> None:
     await tx.execute(
-        delete(inbox).where(
-            inbox.c.stored_at < before, inbox.c.state != InboxState.WAITING
-        )
+        delete(inbox).where(inbox.c.stored_at < before, inbox.c.state != InboxState.WAITING)
     )

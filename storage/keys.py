@@ -14,9 +14,7 @@ HOUSE = "house"
 
 async def add(tx: AsyncConnection, key_id: str, wrapped: WrappedKey) -> None:
     await tx.execute(
-        insert(data_key).values(
-            id=key_id, generation=wrapped.generation, wrapped=wrapped.wrapped
-        )
+        insert(data_key).values(id=key_id, generation=wrapped.generation, wrapped=wrapped.wrapped)
     )
 
 

@@ -66,9 +66,7 @@ def read_kek(path: Path) -> bytes:
             [f"KEY_FILE: {path} cannot be read ({error.strerror}); restore it from its backup"]
         ) from error
     if mode & OPEN_TO_OTHERS:
-        raise ConfigurationError(
-            [f"KEY_FILE: {path} can be read by others; run: chmod 600 {path}"]
-        )
+        raise ConfigurationError([f"KEY_FILE: {path} can be read by others; run: chmod 600 {path}"])
     return _decode_kek(text, "KEY_FILE")
 
 
@@ -134,13 +132,9 @@ class Keystore:
             return sign()
 
 
-def _refuse_fork(
-    last: SignedTree, tree: SignedTree, extends: Callable[[SignedTree], bool]
-) -> None:
+def _refuse_fork(last: SignedTree, tree: SignedTree, extends: Callable[[SignedTree], bool]) -> None:
     if tree.size < last.size:
-        raise TreeRolledBack(
-            f"the log has {tree.size} entries, but {last.size} were signed before"
-        )
+        raise TreeRolledBack(f"the log has {tree.size} entries, but {last.size} were signed before")
     if not extends(last):
         raise TreeRolledBack(f"the log differs from the one signed at {last.size} entries")
 

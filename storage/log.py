@@ -56,34 +56,31 @@ async def append(
     completed = merkle.append(size, merkle.leaf_hash(hashed), known.__getitem__)
     await tx.execute(
         insert(log_node),
-        [
-            {"level": node.level, "index": node.index, "hash": value}
-            for node, value in completed
-        ],
+        [{"level": node.level, "index": node.index, "hash": value} for node, value in completed],
     )
     known.update(completed)
     # What the root needs is what was just completed and the siblings that were not joined.
     missing = [node for node in merkle.root_nodes(size + 1) if node not in known]
     known.update(await _nodes(tx, missing))
     root = merkle.fold([known[node] for node in merkle.root_nodes(size + 1)])
-    await tx.execute(
-        update(log_head).where(log_head.c.id == HEAD).values(size=size + 1, root=root)
-    )
+    await tx.execute(update(log_head).where(log_head.c.id == HEAD).values(size=size + 1, root=root))
     return size
 
 
 async def _lock_head(tx: AsyncConnection) -> int:
     query = select(log_head.c.size).where(log_head.c.id == HEAD).with_for_update()
-    return (await tx.execute(query)).scalar_one()
+    return int((await tx.execute(query)).scalar_one())
 
 
 async def _nodes(tx: AsyncConnection, wanted: Sequence[Node]) -> dict[Node, bytes]:
     if not wanted:
         return {}
     query = select(log_node).where(
-        tuple_(log_node.c.level, log_node.c.index).in_([tuple(node) for node in wanted])
+        tuple_(log_node.c.level, log_node.c.index).in_(
+            [(node.level, node.index) for node in wanted]
+        )
     )
-    return {Node(row.level, row.index): row.hash for row in await tx.execute(query)}
+    return {Node(level, index): value for level, index, value in await tx.execute(query)}
 
 
 async def root_at(tx: AsyncConnection, size: int) -> bytes:

@@ -73,9 +73,7 @@ async def get(tx: AsyncConnection, nonce: str) -> Prompt | None:
     )
 
 
-async def spend(
-    tx: AsyncConnection, nonce: str, *, choice: str, entry_id: EntryId | None
-) -> bool:
+async def spend(tx: AsyncConnection, nonce: str, *, choice: str, entry_id: EntryId | None) -> bool:
     """Mark a prompt as answered. False: somebody was first."""
     statement = (
         update(prompt)

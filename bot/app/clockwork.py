@@ -44,9 +44,7 @@ class Clockwork:
         finally:
             scheduler.shutdown(wait=False)
 
-    def _every(
-        self, scheduler: Any, seconds: int, work: Callable[[], Awaitable[None]]
-    ) -> None:
+    def _every(self, scheduler: Any, seconds: int, work: Callable[[], Awaitable[None]]) -> None:
         scheduler.add_job(
             _survives(work), "interval", seconds=seconds, max_instances=1, coalesce=True
         )

@@ -93,8 +93,10 @@ async def open_keys(
         name, gone = ("KEY_FILE", settings.key_file) if missing_key else ("KEYSTORE_FILE", path)
         raise ConfigurationError(
             [
-                f"{name}: {gone} is missing, but the database has people in it whose data only "
-                "it opens; restore it from its backup"
+                (
+                    f"{name}: {gone} is missing, but the database has people in it whose data only "
+                    "it opens; restore it from its backup"
+                )
             ]
         )
     if missing_key:
@@ -127,8 +129,10 @@ def _check_origin(settings: Settings, opened: Keystore) -> None:
     if settings.log_origin is not None and settings.log_origin != opened.origin:
         raise ConfigurationError(
             [
-                f"LOG_ORIGIN: the log is called {opened.origin} since its first start; "
-                "remove the setting or put this name"
+                (
+                    f"LOG_ORIGIN: the log is called {opened.origin} since its first start; "
+                    "remove the setting or put this name"
+                )
             ]
         )
 

@@ -99,9 +99,7 @@ class Handling:
     _queues: dict[bytes, deque[Waiting]] = field(default_factory=dict)
     _last: int | None = None
     _held: int = 0
-    _slots: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(PARALLEL_CHATS)
-    )
+    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_CHATS))
 
     async def run(self) -> None:
         async with Supervisor() as tasks:

@@ -211,8 +211,9 @@ async def _serve(
         clock=utc_now,
     )
     try:
-        async with Supervisor() as tasks, _updates(
-            settings, bot, desks.inbox, arrived, caught_up, tasks
+        async with (
+            Supervisor() as tasks,
+            _updates(settings, bot, desks.inbox, arrived, caught_up, tasks),
         ):
             tasks.start(handling.run(), name="conversations")
             tasks.start(let_sender_start(), name="backlog")

@@ -49,7 +49,7 @@ class Author:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Campaign:
-    """A message, its purpose and its time. What was confirmed (`content_sha256`) is what is sent."""
+    """A message, its purpose and time. What was confirmed (`content_sha256`) is what is sent."""
 
     id: str
     number: int

@@ -35,7 +35,7 @@ KEPT_ENTITIES: Final = frozenset(
     }
 )
 """Formatting that a bot may send; links, mentions and the like are found by Telegram anew."""
-LINK_LINE: Final = re.compile(r"(?P<text>.+?)\s+[-–—:]\s+(?P<url>\S+)")  # noqa: RUF001 dashes people type
+LINK_LINE: Final = re.compile(r"(?P<text>.+?)\s+[-–—:]\s+(?P<url>\S+)")
 
 
 class ContentKind(StrEnum):

@@ -57,8 +57,7 @@ def refusals(catalogue: Catalogue, purpose: Purpose) -> list[Refusal]:
         return []
     rules = rules_of(catalogue.controller.country)
     found = [
-        Refusal(kind=RefusalKind.ADVISORY, advisory_id=name)
-        for name in open_advisories(catalogue)
+        Refusal(kind=RefusalKind.ADVISORY, advisory_id=name) for name in open_advisories(catalogue)
     ]
     if rules.needs_inn and not catalogue.controller.inn:
         found.append(Refusal(kind=RefusalKind.ADVERTISER_UNKNOWN))

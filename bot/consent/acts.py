@@ -30,8 +30,10 @@ class Choice(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
-    """One act of a person. Telegram gives a press no time of its own (Bot API, CallbackQuery):
-    `message_date`, when the message with the button was sent, bounds it from before.
+    """One act of a person.
+
+    Telegram gives a press no time of its own (Bot API, CallbackQuery): `message_date`, when the
+    message with the button was sent, bounds it from before.
     """
 
     method: Method

@@ -219,8 +219,7 @@ def _is_inn(text: str) -> bool:
     digits = [int(digit) for digit in text]
     checks = (9,) if len(digits) == len("7707083893") else (10, 11)
     return all(
-        sum(w * d for w, d in zip(INN_WEIGHTS[-at:], digits, strict=False)) % 11 % 10
-        == digits[at]
+        sum(w * d for w, d in zip(INN_WEIGHTS[-at:], digits, strict=False)) % 11 % 10 == digits[at]
         for at in checks
     )
 
@@ -345,8 +344,7 @@ def _catalogue(file: _File, notices: list[dict[str, str]]) -> Catalogue:
         ),
         advisories=tuple(Advisory(**advisory.model_dump()) for advisory in file.advisory),
         purposes=tuple(
-            _purpose(purpose, texts)
-            for purpose, texts in zip(file.purpose, notices, strict=True)
+            _purpose(purpose, texts) for purpose, texts in zip(file.purpose, notices, strict=True)
         ),
     )
 

@@ -112,7 +112,5 @@ class Catalogue:
     def dependents(self, purpose_id: str) -> tuple[str, ...]:
         """All that ends when this purpose ends, in the order of the file."""
         return tuple(
-            purpose.id
-            for purpose in self.purposes
-            if purpose_id in self.prerequisites(purpose.id)
+            purpose.id for purpose in self.purposes if purpose_id in self.prerequisites(purpose.id)
         )

@@ -43,12 +43,8 @@ class Body:
             )
         fields |= {"caption": text, "caption_entities": sent}
         if self.content.kind is ContentKind.PHOTO:
-            return Prepared(
-                method="sendPhoto", fields={**fields, "photo": self.content.file_id}
-            )
-        return Prepared(
-            method="sendDocument", fields={**fields, "document": self.content.file_id}
-        )
+            return Prepared(method="sendPhoto", fields={**fields, "photo": self.content.file_id})
+        return Prepared(method="sendDocument", fields={**fields, "document": self.content.file_id})
 
     def _keyboard(self, locale: str, delivery_id: str) -> list[list[dict[str, str]]]:
         words = self.words[locale]

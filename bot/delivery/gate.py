@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.consent.rules import EntryId, PurposeId, Standing, Terms
+from bot.consent.rules import EntryId, Standing, SubjectId
 from storage import consents, deliveries, notices
 from storage.deliveries import Candidate, Running
 
@@ -48,7 +48,7 @@ async def claim(
 
 
 def _sort(
-    candidates: list[Candidate], decisions: Mapping[str, tuple[str, EntryId | None]]
+    candidates: list[Candidate], decisions: Mapping[SubjectId, tuple[str, EntryId | None]]
 ) -> tuple[list[Cleared], list[tuple[str, str]]]:
     cleared, refused = [], []
     for candidate in candidates:
@@ -58,17 +58,3 @@ def _sort(
         else:
             refused.append((candidate.delivery_id, standing))
     return cleared, refused
-
-
-async def next_audience(
-    tx: AsyncConnection,
-    purpose_id: PurposeId,
-    terms: Mapping[PurposeId, Terms],
-    at: datetime,
-    *,
-    after: str | None,
-    limit: int,
-) -> list[str]:
-    """One page of the people an occurrence is for, by id."""
-    page = consents.audience(purpose_id, terms, at, after=after, limit=limit)  # type: ignore[arg-type]
-    return list((await tx.execute(page)).scalars())

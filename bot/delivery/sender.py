@@ -14,6 +14,7 @@ from typing import Final
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.campaigns.states import CampaignState, DeliveryState, OccurrenceState
 from bot.clock import Clock
@@ -27,7 +28,7 @@ from bot.delivery.pace import Pace
 from bot.privacy.envelope import open_json
 from bot.privacy.keyring import Keyring
 from bot.supervisor import Supervisor
-from storage import campaigns, deliveries, facts, notices, subjects
+from storage import campaigns, consents, deliveries, facts, notices, subjects
 from storage.database import Database
 from storage.deliveries import Result, Running
 from storage.facts import Fact
@@ -133,11 +134,11 @@ class Sender:
         now = self.clock()
         async with self.database.transaction() as tx:
             terms = await notices.terms(tx)
-            people = await gate.next_audience(
+            people = await consents.audience(
                 tx, running.purpose_id, terms, now, after=running.cursor, limit=AUDIENCE_CHUNK
             )
             if people:
-                taken = [(_new_id(), SubjectId(person)) for person in people]
+                taken = [(_new_id(), person) for person in people]
                 await deliveries.add_ready(tx, running.occurrence_id, taken, now)
                 await campaigns.set_cursor(tx, running.occurrence_id, people[-1])
             if len(people) < AUDIENCE_CHUNK:
@@ -248,13 +249,13 @@ class Sender:
         return True
 
     async def _consider(
-        self, tx: object, running: Running, outcome: Outcome, now: datetime
+        self, tx: AsyncConnection, running: Running, outcome: Outcome, now: datetime
     ) -> None:
         """Act on what an outcome says about more than its own delivery."""
         if outcome.retry_after is not None:
             self.pace.pause(outcome.retry_after)
             until = now + timedelta(seconds=outcome.retry_after)
-            await facts.put_time(tx, Fact.PAUSED_UNTIL, until)  # type: ignore[arg-type]
+            await facts.put_time(tx, Fact.PAUSED_UNTIL, until)
         if outcome.stops_sending:
             self.pace.pause(HALT_SECONDS)
             log.error("delivery.stopped", reason=outcome.reason, retry_seconds=HALT_SECONDS)
@@ -264,7 +265,7 @@ class Sender:
         if not tally.sent and tally.refused_content >= SAME_ERROR_LIMIT:
             tally.refused_content = 0
             await campaigns.move(
-                tx,  # type: ignore[arg-type]
+                tx,
                 running.campaign_id,
                 CampaignState.PAUSED,
                 if_in=[CampaignState.RUNNING],
@@ -307,5 +308,3 @@ class Sender:
 
 def _new_id() -> str:
     return base64.urlsafe_b64encode(os.urandom(16)).rstrip(b"=").decode()
-
-

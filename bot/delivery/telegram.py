@@ -99,16 +99,10 @@ def _refused(status: int, answer: dict[str, Any]) -> Outcome:
             state=DeliveryState.READY, reason="too_many_requests", retry_after=float(seconds)
         )
     if status in STOPPING:
-        return Outcome(
-            state=DeliveryState.READY, reason=f"http_{status}", stops_sending=True
-        )
+        return Outcome(state=DeliveryState.READY, reason=f"http_{status}", stops_sending=True)
     if status == HTTPStatus.FORBIDDEN:
         reason = "deactivated" if "deactivated" in description else "blocked"
         return Outcome(state=DeliveryState.FAILED, reason=reason, is_unreachable=True)
     if any(words in description for words in GONE):
-        return Outcome(
-            state=DeliveryState.FAILED, reason="chat_not_found", is_unreachable=True
-        )
-    return Outcome(
-        state=DeliveryState.FAILED, reason="content_refused", is_about_content=True
-    )
+        return Outcome(state=DeliveryState.FAILED, reason="chat_not_found", is_unreachable=True)
+    return Outcome(state=DeliveryState.FAILED, reason="content_refused", is_about_content=True)

@@ -144,9 +144,7 @@ def _members(file: BinaryIO, size: int) -> list[Member]:
         fields = CENTRAL.unpack_from(directory, at)
         name_length = fields[10]
         raw = directory[at + CENTRAL.size : at + CENTRAL.size + name_length]
-        members.append(
-            Member(name=_name(raw), crc=fields[7], size=fields[8], header_at=fields[16])
-        )
+        members.append(Member(name=_name(raw), crc=fields[7], size=fields[8], header_at=fields[16]))
         at += CENTRAL.size + name_length
     names = [member.name for member in members]
     if names != sorted(set(names)):

@@ -6,7 +6,8 @@ keeps them can name its root, or prove an entry, by reading a logarithmic number
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from bot.proof.errors import Contradiction
 
@@ -14,7 +15,8 @@ EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
 HASH_BYTES: Final = 32
 
 
-class Node(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Node:
     """Where a complete subtree stands."""
 
     level: int
@@ -174,9 +176,7 @@ def root_from_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes
     _check_hashes([leaf, *path])
     spans = inclusion_ranges(index, size)
     if len(spans) != len(path):
-        raise Contradiction(
-            f"entry {index}: {len(path)} hashes in the path, {len(spans)} expected"
-        )
+        raise Contradiction(f"entry {index}: {len(path)} hashes in the path, {len(spans)} expected")
     value = leaf
     for (start, _), sibling in zip(spans, path, strict=True):
         value = node_hash(value, sibling) if start > index else node_hash(sibling, value)
@@ -190,8 +190,7 @@ def verify_inclusion(
     found = root_from_inclusion(index, size, leaf, path)
     if found != expected_root:
         raise Contradiction(
-            f"entry {index}: the path leads to root {found.hex()}, "
-            f"expected {expected_root.hex()}"
+            f"entry {index}: the path leads to root {found.hex()}, expected {expected_root.hex()}"
         )
 
 

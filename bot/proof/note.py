@@ -22,6 +22,8 @@ SEPARATOR: Final = "\n\n"
 DASH: Final = "— "
 NAME: Final = re.compile(r"[^\s+]+")
 KEY_HASH_BYTES: Final = 4
+FIRST_PRINTABLE: Final = 0x20
+"""Below are ASCII control characters, which no note may have (C2SP signed-note)."""
 ED25519_BYTES: Final = 32
 
 
@@ -137,7 +139,7 @@ def _check(key: VerifierKey, signature: bytes, text: str) -> None:
 
 
 def _is_printable(text: str) -> bool:
-    return all(character == "\n" or ord(character) >= 0x20 for character in text)
+    return all(character == "\n" or ord(character) >= FIRST_PRINTABLE for character in text)
 
 
 def _base64(text: str) -> bytes | None:

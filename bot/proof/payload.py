@@ -54,9 +54,7 @@ def row(index: int, entry: Entry, payload: Mapping[str, Any] | None) -> dict[str
         "event": event,
     }
     opened = payload or {}
-    return {
-        name: known[name] if name in known else opened.get(name, "") for name in COLUMNS
-    }
+    return {name: known[name] if name in known else opened.get(name, "") for name in COLUMNS}
 
 
 def csv_cells(line: Mapping[str, Any]) -> list[str]:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.proof import canonical, checkpoint, entry, merkle, notice, note
+from bot.proof import canonical, checkpoint, entry, merkle, note, notice
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.entry import Entry
 from bot.proof.errors import Contradiction, UnusableFile

@@ -170,9 +170,7 @@ class _Check:
 
     def _check_entries(self, head: Checkpoint) -> None:
         edge, ids, before = Frontier(), _Seen(), ""
-        openings = _openings(
-            archive.lines(self.file, self.members[bundle.PAYLOADS], MAX_LINE)
-        )
+        openings = _openings(archive.lines(self.file, self.members[bundle.PAYLOADS], MAX_LINE))
         table = _Table(self.file, self.members)
         opening = next(openings, None)
         for index, raw in enumerate(
@@ -201,9 +199,7 @@ class _Check:
     def _check_tree(self, head: Checkpoint, edge: Frontier) -> None:
         self.report.size = edge.size
         if edge.size != head.size:
-            self.report.fail(
-                f"the log has {edge.size} entries, {head.size} were signed"
-            )
+            self.report.fail(f"the log has {edge.size} entries, {head.size} were signed")
         elif edge.root() != head.root:
             self.report.fail(
                 f"the entries have root {edge.root().hex()}, signed was {head.root.hex()}"

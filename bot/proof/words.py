@@ -5,8 +5,10 @@ from html import escape
 from typing import Final
 
 PROVEN: Final = (
-    "Every entry of the log up to the checkpoint is here, in its order; none was added, "
-    "changed or removed after the checkpoint was signed.",
+    (
+        "Every entry of the log up to the checkpoint is here, in its order; none was added, "
+        "changed or removed after the checkpoint was signed."
+    ),
     "Each opened payload is exactly what its entry committed to when it was written.",
     "The text that a person agreed to is the one that is named, to the letter.",
 )

@@ -39,11 +39,7 @@ class Fault:
     seconds: float = 0.0
 
     def fits(self, method: str, chat_id: Any) -> bool:
-        return (
-            self.times > 0
-            and self.method in {None, method}
-            and self.chat_id in {None, chat_id}
-        )
+        return self.times > 0 and self.method in {None, method} and self.chat_id in {None, chat_id}
 
 
 @dataclass(slots=True)

@@ -62,7 +62,7 @@ def parse_html(source: str) -> tuple[str, list[Entity]]:
     reader.text += source[at:]
     if reader.opened:
         tag = reader.opened[-1][0]
-        raise _unparsable(f"Can't find end tag corresponding to start tag \"{tag}\"")
+        raise _unparsable(f'Can\'t find end tag corresponding to start tag "{tag}"')
     return reader.text, sorted(reader.entities, key=lambda e: (e["offset"], -e["length"]))
 
 

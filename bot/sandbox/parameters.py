@@ -19,7 +19,7 @@ MISSING: Final = {
 
 
 def checked(method: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a call in their types; unknown ones are ignored, as Telegram does."""
+    """Return the parameters of a call in their types; unknown ones are ignored, as there."""
     found = {}
     for field in METHODS[method]:
         name = field["name"]
@@ -42,7 +42,7 @@ def _typed(name: str, value: Any, types: list[str]) -> Any:
     raise bad_request(f'field "{name}" must be of type {" or ".join(types)}')
 
 
-def _as(value: Any, wanted: str) -> tuple[bool, Any]:
+def _as(value: Any, wanted: str) -> tuple[bool, Any]:  # noqa: PLR0911 one line a type
     if wanted == "Integer":
         if isinstance(value, bool):
             return False, None

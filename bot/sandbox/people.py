@@ -166,12 +166,14 @@ class Person:
             answer=asyncio.get_running_loop().create_future(),
         )
         self.world.queries[query.id] = query
-        await self.world.tell_bot("callback_query", self._query_body(query, data, message, is_gone))
+        await self.world.tell_bot(
+            "callback_query", self._query_body(query, data, message, is_gone=is_gone)
+        )
         async with asyncio.timeout(WAIT_SECONDS):
             return await query.answer
 
     def _query_body(
-        self, query: Query, data: str, message: Seen | None, is_gone: bool
+        self, query: Query, data: str, message: Seen | None, *, is_gone: bool
     ) -> dict[str, Any]:
         body: dict[str, Any] = {
             "id": query.id,

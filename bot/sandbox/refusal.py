@@ -28,6 +28,4 @@ def bad_request(why: str) -> Refusal:
 
 
 def too_many_requests(seconds: int) -> Refusal:
-    return Refusal(
-        429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds}
-    )
+    return Refusal(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})

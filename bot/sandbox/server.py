@@ -6,7 +6,7 @@ import mimetypes
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -30,7 +30,7 @@ from bot.sandbox.world import Account, Chat, World
 TOKEN: Final = re.compile(r"\d+:[A-Za-z0-9_-]+")
 POLL_LIMIT: Final = 100
 WEBHOOK_SECONDS: Final = 10
-SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"
+SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 a header's name
 SENDING: Final = {"sendMessage", "sendPhoto", "sendDocument", "copyMessage"}
 
 
@@ -378,7 +378,7 @@ async def _spoiled(request: Request, fault: Fault, body: dict[str, Any]) -> Resp
 
 
 def _transport(request: Request) -> asyncio.Transport:
-    """uvicorn's `receive` is a method of the request's cycle, which knows its connection."""
+    """Uvicorn's `receive` is a method of the request's cycle, which knows its connection."""
     cycle = request.receive.__self__  # type: ignore[attr-defined]
     transport: asyncio.Transport = cycle.transport
     return transport
@@ -391,7 +391,7 @@ class _Dropped(Response):
         super().__init__()
         self._request = request
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: Any, _receive: Any, _send: Any) -> None:
         _transport(self._request).abort()
 
 
@@ -402,7 +402,7 @@ class _Truncated(Response):
         super().__init__()
         self._request, self._whole = request, body
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: Any, _receive: Any, _send: Any) -> None:
         head = (
             f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
             f"Content-Length: {len(self._whole)}\r\n\r\n"
@@ -419,7 +419,7 @@ class _QuietServer(uvicorn.Server):
     """Leaves the signals to the program that it is part of."""
 
     @contextmanager
-    def capture_signals(self):  # type: ignore[no-untyped-def]
+    def capture_signals(self) -> Iterator[None]:
         yield
 
 

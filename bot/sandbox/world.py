@@ -107,7 +107,7 @@ class World:
     def chat_facts(self, chat: Chat) -> dict[str, Any]:
         if chat.type == "private":
             user = self.accounts[chat.id].user()
-            names = {
+            names: dict[str, Any] = {
                 key: user[key] for key in ("first_name", "last_name", "username") if key in user
             }
             return {"id": chat.id, "type": "private", **names}

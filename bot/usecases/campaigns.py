@@ -171,18 +171,14 @@ class CampaignDesk:
             terms = await notices.terms(tx)
             counts = await consents.count_by_standing(tx, PurposeId(purpose_id), terms, at)
         reached = counts.pop(Standing.LIVE.value, 0)
-        return Audience(
-            reached=reached, excluded={word: n for word, n in counts.items() if n > 0}
-        )
+        return Audience(reached=reached, excluded={word: n for word, n in counts.items() if n > 0})
 
     async def newest(
         self, *, before_number: int | None = None, limit: int
     ) -> list[tuple[Campaign, Report]]:
         async with self.database.snapshot() as tx:
             page = await campaigns.newest(tx, before_number=before_number, limit=limit)
-            return [
-                (self._open(stored), await deliveries.report(tx, stored.id)) for stored in page
-            ]
+            return [(self._open(stored), await deliveries.report(tx, stored.id)) for stored in page]
 
     async def report(self, campaign_id: str) -> tuple[Campaign, Report]:
         async with self.database.snapshot() as tx:
@@ -222,7 +218,7 @@ class CampaignDesk:
         campaign = await self.get(campaign_id)
         self._check_refusals(campaign)
         async with self.database.transaction() as tx:
-            if await self._begin(tx, campaign_id, [CampaignState.DRAFT], _now_name(at), at):
+            if await self._begin(tx, campaign_id, [CampaignState.DRAFT], at):
                 await self._confirmed(tx, campaign, staff_account, None, at)
             elif (await self._state(tx, campaign_id)) is not CampaignState.RUNNING:
                 raise CampaignError(campaign_id)
@@ -274,19 +270,17 @@ class CampaignDesk:
         campaign = await self.get(campaign_id)
         self._check_refusals(campaign)
         async with self.database.transaction() as tx:
-            if campaign.starts_at is not None and campaign.starts_at > at:
-                if await campaigns.last_occurrence(tx, campaign_id) is None:
-                    return await campaigns.move(
-                        tx,
-                        campaign_id,
-                        CampaignState.SCHEDULED,
-                        if_in=[CampaignState.PAUSED],
-                        at=at,
-                        pause_reason=None,
-                    )
-            done = await self._begin(
-                tx, campaign_id, [CampaignState.PAUSED], campaign.wall_time or _now_name(at), at
-            )
+            is_early = campaign.starts_at is not None and campaign.starts_at > at
+            if is_early and await campaigns.last_occurrence(tx, campaign_id) is None:
+                return await campaigns.move(
+                    tx,
+                    campaign_id,
+                    CampaignState.SCHEDULED,
+                    if_in=[CampaignState.PAUSED],
+                    at=at,
+                    pause_reason=None,
+                )
+            done = await self._begin(tx, campaign_id, [CampaignState.PAUSED], at)
         self.wake_sender()
         return done
 
@@ -318,8 +312,7 @@ class CampaignDesk:
             for stored in await campaigns.due(tx, at):
                 reason = self._obstacle(stored, at)
                 if reason is None:
-                    wall_time = stored.wall_time or _now_name(at)
-                    await self._begin(tx, stored.id, [CampaignState.SCHEDULED], wall_time, at)
+                    await self._begin(tx, stored.id, [CampaignState.SCHEDULED], at)
                     continue
                 await campaigns.move(
                     tx,
@@ -375,7 +368,6 @@ class CampaignDesk:
         tx: AsyncConnection,
         campaign_id: str,
         if_in: list[CampaignState],
-        wall_time: str,
         at: datetime,
     ) -> bool:
         stored = await campaigns.get(tx, campaign_id)
@@ -453,10 +445,6 @@ class CampaignDesk:
             pause_reason=None if stored.pause_reason is None else PauseReason(stored.pause_reason),
             progress_message_id=stored.progress_message_id,
         )
-
-
-def _now_name(at: datetime) -> str:
-    return at.strftime("%Y-%m-%d %H:%M")
 
 
 def _seal(

@@ -129,9 +129,7 @@ class ConsentDesk:
         """The last answer about each purpose, the latest at the end."""
         async with self.database.snapshot() as tx:
             held = await consents.of_subject(tx, person.id)
-            lines = [
-                await self._receipt_line(tx, consent) for consent in held.values()
-            ]
+            lines = [await self._receipt_line(tx, consent) for consent in held.values()]
         return sorted(lines, key=lambda line: line.index)
 
     async def text(
@@ -264,9 +262,7 @@ class ConsentDesk:
         ]
         return await self._leave(person, messages, act, at)
 
-    async def undo(
-        self, person: Person, entry_id: EntryId, act: Act, at: datetime
-    ) -> Outcome:
+    async def undo(self, person: Person, entry_id: EntryId, act: Act, at: datetime) -> Outcome:
         """Take back a withdrawal within ten minutes: a grant of the same text.
 
         Raises UndoOver when it is too late, the text has changed, or the choice was changed.
@@ -300,9 +296,7 @@ class ConsentDesk:
 
     async def _receipt_line(self, tx: AsyncConnection, consent: Consent) -> ReceiptLine:
         event = await consents.event(tx, consent.entry_id)
-        text = await notices.text(
-            tx, consent.purpose_id, consent.notice_version, consent.locale
-        )
+        text = await notices.text(tx, consent.purpose_id, consent.notice_version, consent.locale)
         assert event is not None, "a consent without its event"  # noqa: S101 promise 2
         assert text is not None, "a consent to a text that was never published"  # noqa: S101
         return ReceiptLine(
@@ -397,9 +391,7 @@ class ConsentDesk:
         if before is not None and before.state is ConsentState.GRANTED:
             superseded = await self._end(tx, person, before, EventKind.SUPERSEDED, act, at)
             before = held[prompt.purpose_id] = await self._held(tx, person, superseded)
-        outcome = await self._say_yes(
-            tx, person, prompt, EventKind.GRANTED, act, at, before
-        )
+        outcome = await self._say_yes(tx, person, prompt, EventKind.GRANTED, act, at, before)
         if person.suppressed:
             await self._lift_suppression(tx, person)
         return outcome
@@ -587,9 +579,7 @@ class ConsentDesk:
         at: datetime,
     ) -> StoredEvent:
         terms = await notices.terms(tx)
-        text = await notices.text(
-            tx, consent.purpose_id, consent.notice_version, consent.locale
-        )
+        text = await notices.text(tx, consent.purpose_id, consent.notice_version, consent.locale)
         assert text is not None, "a consent to a text that was never published"  # noqa: S101
         written = await self.events.write(
             tx,
@@ -617,9 +607,7 @@ class ConsentDesk:
         )
         return written
 
-    async def _held(
-        self, tx: AsyncConnection, person: Person, event: StoredEvent
-    ) -> Consent:
+    async def _held(self, tx: AsyncConnection, person: Person, event: StoredEvent) -> Consent:
         assert event.purpose_id is not None  # noqa: S101 an event of one purpose
         return (await consents.of_subject(tx, person.id))[event.purpose_id]
 

@@ -39,6 +39,4 @@ class Conversations:
                 await conversations.remove(tx, lookup)
                 return
             sealed = seal_json(keyring.epoch_key, record, lookup)
-            await conversations.put(
-                tx, lookup, generation=keyring.generation, sealed=sealed, at=at
-            )
+            await conversations.put(tx, lookup, generation=keyring.generation, sealed=sealed, at=at)

@@ -12,11 +12,11 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.consent.rules import PurposeId
+from bot.privacy.keyring import KeyMissing, WrappedKey
 from bot.proof import canonical, entry, note
 from bot.proof.bundle import Bundle, BundleWriter
 from bot.proof.entry import Entry
 from bot.proof.payload import COLUMNS, csv_cells, is_consent, row
-from bot.privacy.keyring import KeyMissing, WrappedKey
 from bot.usecases.checkpoints import Signer
 from bot.usecases.journal import Journal, opened
 from storage import keys, log, notices

@@ -57,9 +57,7 @@ class People:
                 return await self._add(tx, seen, at)
             person = self.opened(stored)
             profile = replace(seen, source=person.profile.source or seen.source)
-            await subjects.change(
-                tx, person.id, sealed=self._seal(person.key, profile), seen_at=at
-            )
+            await subjects.change(tx, person.id, sealed=self._seal(person.key, profile), seen_at=at)
         return replace(person, profile=profile, seen_at=at)
 
     async def find(self, account: str) -> Person | None:
@@ -130,7 +128,7 @@ class People:
 
     def locale_for(self, language: str) -> str:
         """Choose the served locale for an IETF tag of Telegram's ("en-GB" is served by "en")."""
-        wanted = language.split("-")[0].lower()
+        wanted = language.split("-", maxsplit=1)[0].lower()
         return wanted if wanted in self.locales else self.default_locale
 
     def opened(self, stored: subjects.Subject) -> Person:

@@ -122,9 +122,7 @@ def _hashes(catalogue: Catalogue, purpose: Purpose, version: int) -> dict[str, s
     }
 
 
-def _facts(
-    catalogue: Catalogue, purpose: Purpose, version: int, locale: str
-) -> dict[str, Any]:
+def _facts(catalogue: Catalogue, purpose: Purpose, version: int, locale: str) -> dict[str, Any]:
     controller = catalogue.controller
     return {
         "controller": {

@@ -158,5 +158,3 @@ class RecordDesk:
                 subject_id=None,
             ),
         )
-
-

@@ -46,6 +46,4 @@ async def staff(message: Message, state: FSMContext, roles: Roles) -> None:
     """Show who has a role."""
     await state.clear()
     owners = "\n".join(f"• <code>{owner}</code>" for owner in sorted(roles.owner_ids))
-    await message.answer(
-        _("<b>Owners</b> (setting OWNER_IDS)\n{owners}").format(owners=owners)
-    )
+    await message.answer(_("<b>Owners</b> (setting OWNER_IDS)\n{owners}").format(owners=owners))

@@ -167,4 +167,3 @@ async def change_language(
             )
         if person.question_message_id is not None:
             await reception.go_on(person, stored_at, person.question_message_id)
-

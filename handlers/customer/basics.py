@@ -14,8 +14,8 @@ from bot.usecases.publication import Publication
 from handlers import screen
 from handlers.customer import screens
 from handlers.customer.data import Locale
-from handlers.customer.returning import welcome_back
 from handlers.customer.reception import Reception
+from handlers.customer.returning import welcome_back
 from handlers.i18n import _, escape
 from handlers.roles import Roles
 from handlers.screen import Button, Screen

@@ -80,9 +80,7 @@ class Reception:
         def composed(nonce: str) -> Screen:
             if step is Step.CONFIRM:
                 return screens.confirmation(purpose, person.locale, nonce)
-            return screens.question(
-                purpose, person.locale, nonce, is_full=is_full, change=change
-            )
+            return screens.question(purpose, person.locale, nonce, is_full=is_full, change=change)
 
         shown = composed(DRAFT_NONCE).shown()
         nonce = await self.desk.ask(person, purpose_id, step, shown, at, reasked=reasked)
@@ -95,9 +93,7 @@ class Reception:
         self, person: Person, at: datetime, message_id: int | None = None
     ) -> None:
         positions = await self.desk.positions(person, at)
-        shown = screens.overview(
-            positions, self.publication.catalogue, self.zone, person.locale
-        )
+        shown = screens.overview(positions, self.publication.catalogue, self.zone, person.locale)
         await on_screen.put(self.bot, _chat(person), message_id, shown)
 
     # --- certifying ---------------------------------------------------------------------------
@@ -106,9 +102,7 @@ class Reception:
         """Bring the receipt up to date: one message, edited, below the question it is for."""
         lines = await self.desk.receipt(person)
         shown = screens.receipt(lines, self.publication.catalogue, person.locale, self.zone)
-        message_id = await on_screen.put(
-            self.bot, _chat(person), person.receipt_message_id, shown
-        )
+        message_id = await on_screen.put(self.bot, _chat(person), person.receipt_message_id, shown)
         await self._remember(person, person.question_message_id, message_id)
         return replace(person, receipt_message_id=message_id)
 
@@ -123,9 +117,7 @@ class Reception:
             {p: [PurposeId(r) for r in catalogue.prerequisites(p)] for p in order},
         )
 
-    async def _position(
-        self, person: Person, purpose_id: PurposeId, at: datetime
-    ) -> Position:
+    async def _position(self, person: Person, purpose_id: PurposeId, at: datetime) -> Position:
         positions = await self.desk.positions(person, at)
         return next(p for p in positions if p.purpose_id == purpose_id)
 
@@ -134,9 +126,7 @@ class Reception:
         if position.standing is not Standing.OLDER_TEXT or position.consent is None:
             return None
         consent = position.consent
-        older = await self.desk.text(
-            position.purpose_id, consent.notice_version, consent.locale
-        )
+        older = await self.desk.text(position.purpose_id, consent.notice_version, consent.locale)
         if older is None:
             return None
         facts = canonical.parse(older.canonical.encode())
@@ -151,13 +141,9 @@ class Reception:
 
     async def _close_old_question(self, person: Person) -> None:
         if person.question_message_id is not None:
-            await on_screen.remove_buttons(
-                self.bot, _chat(person), person.question_message_id
-            )
+            await on_screen.remove_buttons(self.bot, _chat(person), person.question_message_id)
 
-    async def _remember(
-        self, person: Person, question: int | None, receipt: int | None
-    ) -> None:
+    async def _remember(self, person: Person, question: int | None, receipt: int | None) -> None:
         await self.people.set_messages(person.id, question=question, receipt=receipt)
 
 

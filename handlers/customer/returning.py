@@ -12,9 +12,7 @@ from handlers.i18n import _, escape
 from handlers.screen import Button, Screen
 
 
-async def welcome_back(
-    person: Person, people: People, reception: Reception, at: datetime
-) -> None:
+async def welcome_back(person: Person, people: People, reception: Reception, at: datetime) -> None:
     """Tell first, then resume: nothing is sent to a person who was not told."""
     catalogue = reception.publication.catalogue
     titles = [

@@ -161,9 +161,7 @@ def standing_words(position: Position, zone: tzinfo, locale: str) -> str:
     }
     line = words_of[position.standing].format(date=since, version=consent.notice_version)
     if position.standing is Standing.LIVE and consent.expires_at is not None:
-        line += ", " + _("until {date}").format(
-            date=date_words(consent.expires_at, zone, locale)
-        )
+        line += ", " + _("until {date}").format(date=date_words(consent.expires_at, zone, locale))
     return line
 
 
@@ -185,9 +183,7 @@ def overview(
     )
 
 
-def left(
-    ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contact: str
-) -> Screen:
+def left(ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contact: str) -> Screen:
     """Confirm that somebody left; each subscription can be taken back."""
     if not ended:
         return Screen(

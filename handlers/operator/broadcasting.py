@@ -26,7 +26,11 @@ SEND = {FLAG: Permission.SEND}
 
 @router.message(Command("broadcast"), flags=SEND)
 async def broadcast(
-    message: Message, state: FSMContext, campaign_desk: CampaignDesk, drafting: Drafting, locale: str
+    message: Message,
+    state: FSMContext,
+    campaign_desk: CampaignDesk,
+    drafting: Drafting,
+    locale: str,
 ) -> None:
     await state.clear()
     shown = screens.purposes(campaign_desk.publication.catalogue, locale)
@@ -233,9 +237,7 @@ async def _decided(
             await desk.start(campaign.id, str(query.from_user.id), at)
             campaign, report = await desk.report(campaign.id)
             title = drafting.title(campaign.purpose_id, campaign.author.locale)
-            return screens.progress(
-                campaign, report, title, drafting.zone, campaign.author.locale
-            )
+            return screens.progress(campaign, report, title, drafting.zone, campaign.author.locale)
         case Step.TEST:
             await drafting.sample(campaign)
             await screen.send(
@@ -288,9 +290,7 @@ async def offered_time(
     else:
         moment = schedule.tomorrow_at(callback_data.hour, stored_at, drafting.zone)
     account = Author(account=str(query.from_user.id), locale=locale).account
-    campaign = await campaign_desk.schedule(
-        callback_data.campaign_id, moment, account, stored_at
-    )
+    campaign = await campaign_desk.schedule(callback_data.campaign_id, moment, account, stored_at)
     await state.clear()
     await screen.acknowledge(query)
     shown = _scheduled(campaign, moment, drafting, locale)

@@ -30,7 +30,9 @@ class Drafting:
 
     def title(self, purpose_id: str, locale: str) -> str:
         catalogue = self.desk.publication.catalogue
-        return catalogue.purpose(purpose_id).title[locale] if purpose_id in catalogue else purpose_id
+        return (
+            catalogue.purpose(purpose_id).title[locale] if purpose_id in catalogue else purpose_id
+        )
 
     async def show(self, campaign: Campaign, at: datetime) -> None:
         """Send the message as a recipient will see it, and the choices under it."""

@@ -23,7 +23,11 @@ PAGE = 5
 
 @router.message(Command("campaigns"), flags=SEND)
 async def campaigns(
-    message: Message, state: FSMContext, campaign_desk: CampaignDesk, drafting: Drafting, locale: str
+    message: Message,
+    state: FSMContext,
+    campaign_desk: CampaignDesk,
+    drafting: Drafting,
+    locale: str,
 ) -> None:
     await state.clear()
     shown = await _page(None, campaign_desk, drafting, locale)
@@ -43,9 +47,7 @@ async def older(
     await screen.put(drafting.bot, query.from_user.id, screen.pressed_message(query), shown)
 
 
-async def _page(
-    before: int | None, desk: CampaignDesk, drafting: Drafting, locale: str
-) -> Screen:
+async def _page(before: int | None, desk: CampaignDesk, drafting: Drafting, locale: str) -> Screen:
     page = await desk.newest(before_number=before, limit=PAGE + 1)
     titles = {p.id: p.title[locale] for p in desk.publication.catalogue.purposes}
     return screens.campaign_list(

@@ -55,8 +55,8 @@ def refused(refusals: list[Refusal], catalogue: Catalogue) -> Screen:
                 blocks.append(
                     _(
                         "⚖️ <b>{id}</b>\n{explanation}\n\nIf the controller takes this risk, add to "
-                        "the purposes file and start again:\n<pre>[[advisory]]\nid = \"{id}\"\n"
-                        "accepted_by = \"…\"\naccepted_on = …</pre>"
+                        'the purposes file and start again:\n<pre>[[advisory]]\nid = "{id}"\n'
+                        'accepted_by = "…"\naccepted_on = …</pre>'
                     ).format(
                         id=escape(refusal.advisory_id or ""),
                         explanation=escape(_(explained[refusal.advisory_id or ""])),
@@ -71,9 +71,7 @@ def refused(refusals: list[Refusal], catalogue: Catalogue) -> Screen:
                 )
             case RefusalKind.NOTHING_UNDER_PROCESSING:
                 blocks.append(_("Nothing is ever sent under this purpose."))
-    return Screen(
-        text=_("This cannot be sent.") + "\n\n" + "\n\n".join(blocks)
-    )
+    return Screen(text=_("This cannot be sent.") + "\n\n" + "\n\n".join(blocks))
 
 
 def control(
@@ -186,11 +184,7 @@ def ask_time(campaign: Campaign, zone_name: str) -> Screen:
             button(_("In 3 hours"), hours=3),
             button(_("Tomorrow at 10:00"), hour=EARLY_HOUR),
         ],
-        [
-            Button(
-                text="⬅️ " + _("Back"), data=Draft(step=Step.BACK, campaign_id=campaign.id).pack()
-            )
-        ],
+        [Button(text="⬅️ " + _("Back"), data=Draft(step=Step.BACK, campaign_id=campaign.id).pack())],
     ]
     return Screen(text=text, rows=rows)
 
@@ -230,9 +224,7 @@ def pause_words(reason: PauseReason | None) -> str:
     }.get(reason or PauseReason.OPERATOR, "")
 
 
-def progress(
-    campaign: Campaign, report: Report, title: str, zone: tzinfo, locale: str
-) -> Screen:
+def progress(campaign: Campaign, report: Report, title: str, zone: tzinfo, locale: str) -> Screen:
     """Show a campaign: a bar while it runs, the report when it is over."""
     settled = report.total - report.open
     share = settled / report.total if report.total else 0
@@ -274,13 +266,9 @@ def manage_rows(campaign: Campaign) -> list[list[Button]]:
 
     match campaign.state:
         case CampaignState.RUNNING:
-            return [
-                [button(words.pause(), Change.PAUSE), button(words.cancel(), Change.CANCEL)]
-            ]
+            return [[button(words.pause(), Change.PAUSE), button(words.cancel(), Change.CANCEL)]]
         case CampaignState.PAUSED:
-            return [
-                [button(words.resume(), Change.RESUME), button(words.cancel(), Change.CANCEL)]
-            ]
+            return [[button(words.resume(), Change.RESUME), button(words.cancel(), Change.CANCEL)]]
         case CampaignState.SCHEDULED:
             return [[button(words.cancel(), Change.CANCEL)]]
         case _:

@@ -54,9 +54,7 @@ class Teller:
         text = await self._refresh(campaign, report)
         message_id = campaign.progress_message_id
         if campaign.state is not CampaignState.RUNNING or message_id is None:
-            message_id = await screen.send(
-                self.drafting.bot, int(campaign.author.account), text
-            )
+            message_id = await screen.send(self.drafting.bot, int(campaign.author.account), text)
             await self._retire(campaign, message_id)
         await self.desk.announced(campaign.id, campaign.state, message_id)
         if campaign.state is not CampaignState.RUNNING:
@@ -67,9 +65,7 @@ class Teller:
         """The old progress message loses its buttons: its step is over."""
         old = campaign.progress_message_id
         if old is not None and old != message_id:
-            await screen.remove_buttons(
-                self.drafting.bot, int(campaign.author.account), old
-            )
+            await screen.remove_buttons(self.drafting.bot, int(campaign.author.account), old)
 
     async def _refresh(self, campaign: Campaign, report: Report) -> screen.Screen:
         locale = campaign.author.locale

@@ -13,13 +13,11 @@ from hypothesis import strategies as st
 from bot.proof import canonical, entry
 from bot.proof.errors import ProofError, UnusableFile
 
-CASES = json.loads(
-    (Path(__file__).parents[1] / "data/vectors/rfc8785-jcs/cases.json").read_text()
-)["cases"]
+CASES = json.loads((Path(__file__).parents[1] / "data/vectors/rfc8785-jcs/cases.json").read_text())[
+    "cases"
+]
 AT = datetime(2026, 11, 24, 12, 0, 0, 123_000, tzinfo=UTC)
-HASHED = entry.build(
-    entry_type="consent.granted", entry_id="0" * 32, at=AT, commitment="f" * 64
-)
+HASHED = entry.build(entry_type="consent.granted", entry_id="0" * 32, at=AT, commitment="f" * 64)
 FACTS = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),

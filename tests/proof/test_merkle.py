@@ -104,7 +104,11 @@ def test_every_entry_can_be_proven_from_stored_subtrees(data: st.DataObject, siz
     path = merkle.prove(merkle.inclusion_ranges(index, size), nodes.__getitem__)
     leaf, root = nodes[Node(0, index)], root_of(nodes, size)
     merkle.verify_inclusion(index, size, leaf, path, root)
-    other = data.draw(st.integers(min_value=0, max_value=size - 1).filter(lambda n: n != index)) if size > 1 else None
+    other = (
+        data.draw(st.integers(min_value=0, max_value=size - 1).filter(lambda n: n != index))
+        if size > 1
+        else None
+    )
     if other is not None:
         with pytest.raises(Contradiction):
             merkle.verify_inclusion(other, size, leaf, path, root)

@@ -24,9 +24,7 @@ def has_postgresql() -> bool:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-async def empty_database(
-    request: pytest.FixtureRequest, tmp_path: Path
-) -> AsyncIterator[Database]:
+async def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Database]:
     if request.param == "sqlite":
         database = Database(f"sqlite+aiosqlite:///{tmp_path}/assent.db")
         yield database

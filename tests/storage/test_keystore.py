@@ -77,7 +77,7 @@ def test_a_damaged_key_is_named_and_not_shown(tmp_path: Path, text: bytes) -> No
     path = tmp_path / "assent.key"
     path.write_bytes(text)
     path.chmod(0o600)
-    with pytest.raises(ConfigurationError, match="^KEY_FILE: not a key") as caught:
+    with pytest.raises(ConfigurationError, match=r"^KEY_FILE: not a key") as caught:
         keystore.read_kek(path)
     assert "canary" not in str(caught.value)
     assert not text or text.decode("latin-1") not in str(caught.value)
@@ -157,7 +157,7 @@ def test_a_keystore_is_never_made_anew_over_another(store: Keystore) -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"format": 2}', '{"format": 1}'])
 def test_a_damaged_keystore_is_named(store: Keystore, text: str) -> None:
     store.path.write_text(text)
-    with pytest.raises(ConfigurationError, match="^KEYSTORE_FILE: "):
+    with pytest.raises(ConfigurationError, match=r"^KEYSTORE_FILE: "):
         keystore.open_keystore(store.path, KEK)
 
 

@@ -49,7 +49,7 @@ async def test_writers_at_the_same_time_leave_one_unbroken_log(database: Databas
         "DELETE FROM log_entry",
         "DELETE FROM log_node",
         "UPDATE log_node SET hash = hash",
-        'INSERT INTO log_entry ("index", entry_id, entry) SELECT 7, \'x\', entry FROM log_entry',
+        "INSERT INTO log_entry (\"index\", entry_id, entry) SELECT 7, 'x', entry FROM log_entry",
     ],
 )
 async def test_the_database_refuses_to_change_the_log(database: Database, attack: str) -> None:
@@ -62,11 +62,11 @@ async def test_the_database_refuses_to_change_the_log(database: Database, attack
 async def test_the_database_refuses_to_replace_an_entry(database: Database) -> None:
     await append(database, 0)
     replacing = (
-        'INSERT OR REPLACE INTO log_entry ("index", entry_id, entry) VALUES (0, \'x\', \'y\')'
+        "INSERT OR REPLACE INTO log_entry (\"index\", entry_id, entry) VALUES (0, 'x', 'y')"
         if database.is_sqlite
         else "TRUNCATE log_entry CASCADE"
     )
-    with pytest.raises(DBAPIError, match="append-only|not the next"):
+    with pytest.raises(DBAPIError, match=r"append-only|not the next"):
         async with database.transaction() as tx:
             await tx.execute(text(replacing))
 
@@ -75,7 +75,7 @@ async def test_a_transaction_that_fails_leaves_no_entry(database: Database) -> N
     class Crash(Exception):
         pass
 
-    with pytest.raises(Crash):
+    with pytest.raises(Crash):  # noqa: PT012 the crash comes inside the transaction
         async with database.transaction() as tx:
             await log.append(tx, "0" * 32, b"entry", sealed=b"s", key_id=None)
             raise Crash

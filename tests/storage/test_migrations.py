@@ -27,9 +27,7 @@ async def test_all_migrations_together_equal_the_schema(database: Database) -> N
 
 
 @pytest.mark.parametrize("revision", ["0001", "0002"])
-async def test_each_migration_can_be_taken_back(
-    empty_database: Database, revision: str
-) -> None:
+async def test_each_migration_can_be_taken_back(empty_database: Database, revision: str) -> None:
     await migrations.upgrade(empty_database, revision)
     before = str(int(revision) - 1).zfill(4)
     await migrations.downgrade(empty_database, before if before != "0000" else "base")

@@ -1,9 +1,9 @@
 """the first schema"""
 
-from alembic import op
 import sqlalchemy as sa
-import storage.types
+from alembic import op
 
+import storage.types
 
 revision = "0001"
 down_revision = None
@@ -294,7 +294,8 @@ def upgrade() -> None:
         ),
         sa.Column("undoable", sa.Boolean(), nullable=False, comment="ended a consent that held"),
         sa.CheckConstraint(
-            "event IN ('granted', 'confirmed', 'refused', 'withdrawn', 'expired', 'superseded', 'imported', 'erased')",
+            "event IN ('granted', 'confirmed', 'refused', 'withdrawn', 'expired', "
+            "'superseded', 'imported', 'erased')",
             name=op.f("ck_consent_event_event"),
         ),
         sa.ForeignKeyConstraint(
@@ -423,7 +424,8 @@ def upgrade() -> None:
         sa.Column("changed_at", storage.types.UtcTime(), nullable=False),
         sa.Column("message_id", sa.BigInteger(), nullable=True),
         sa.CheckConstraint(
-            "state IN ('planned', 'ready', 'leased', 'sending', 'sent', 'failed', 'suppressed', 'uncertain')",
+            "state IN ('planned', 'ready', 'leased', 'sending', 'sent', 'failed', "
+            "'suppressed', 'uncertain')",
             name=op.f("ck_delivery_state"),
         ),
         sa.ForeignKeyConstraint(
