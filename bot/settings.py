@@ -180,11 +180,16 @@ class Settings(BaseSettings):
         return self.keystore_file or self.key_file.with_name("assent.keystore.json")
 
     @property
-    def database_folder(self) -> Path | None:
+    def database_path(self) -> Path | None:
+        """Where the SQLite file is; None on PostgreSQL."""
         url = make_url(self.database_url)
         if not url.drivername.startswith("sqlite") or not url.database:
             return None
-        return Path(url.database).resolve().parent
+        return Path(url.database).resolve()
+
+    @property
+    def database_folder(self) -> Path | None:
+        return None if self.database_path is None else self.database_path.parent
 
     @property
     def zone(self) -> ZoneInfo:

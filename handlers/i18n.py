@@ -1,5 +1,7 @@
 """Whose language is spoken: the catalogues for aiogram, dates and numbers for people."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, tzinfo
 from gettext import GNUTranslations
 from html import escape
@@ -18,6 +20,17 @@ class Language(I18n):
 
     def __init__(self, default_locale: str) -> None:
         super().__init__(path=FOLDER, default_locale=default_locale, domain="assent")
+
+    @contextmanager
+    def speaking(self, locale: str) -> Iterator[None]:
+        """Let `_` speak a locale inside the block."""
+        # aiogram keeps the current one by class, and its gettext asks I18n itself.
+        token = I18n.set_current(self)
+        try:
+            with self.use_locale(locale):
+                yield
+        finally:
+            I18n.reset_current(token)
 
     def find_locales(self) -> dict[str, GNUTranslations]:
         return translations()

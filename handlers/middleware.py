@@ -38,7 +38,7 @@ class Introduction(BaseMiddleware):
         locale = self._locale(person, user)
         data["person"] = person
         data["locale"] = locale
-        with self.language.context(), self.language.use_locale(locale):
+        with self.language.speaking(locale):
             if user is not None and data["roles"].of(user.id) is not None:
                 await self.greet(user.id)
             if person is not None and person.reach is not Reach.REACHABLE:

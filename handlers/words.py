@@ -87,4 +87,10 @@ def resume() -> str:
 
 
 def cancel() -> str:
+    """Out of a conversation."""
     return "✖️ " + _("Cancel")
+
+
+def cancel_campaign() -> str:
+    """The end of a campaign: the same word in English, another one in Russian."""
+    return "✖️ " + _("Cancel campaign")

@@ -158,3 +158,9 @@ async def all_texts(tx: AsyncConnection) -> list[PublishedNotice]:
     """Every text ever published; as many as the company wrote, so they fit in memory."""
     query = select(notice).order_by(notice.c.purpose_id, notice.c.version, notice.c.locale)
     return [PublishedNotice(**row._mapping) for row in await tx.execute(query)]  # noqa: SLF001
+
+
+async def purpose_ids(tx: AsyncConnection) -> list[PurposeId]:
+    """Every purpose there ever was, also those no longer offered, in the order of asking."""
+    query = select(purpose.c.id).order_by(purpose.c.position, purpose.c.id)
+    return [PurposeId(found) for found in (await tx.execute(query)).scalars()]

@@ -86,7 +86,7 @@ class Menus:
     def _wanted(self) -> dict[str, Any]:
         wanted: dict[str, Any] = {}
         for locale in self.publication.catalogue.locales:
-            with self.language.context(), self.language.use_locale(locale):
+            with self.language.speaking(locale):
                 words = command_words()
                 name = self.publication.catalogue.controller.name[locale]
                 wanted[locale] = {
@@ -115,7 +115,7 @@ class Menus:
             return
         self._greeted.add(user_id)
         for locale in self.publication.catalogue.locales:
-            with self.language.context(), self.language.use_locale(locale):
+            with self.language.speaking(locale):
                 words = command_words()
             names = (*CUSTOMER, *self.roles.commands_of(user_id))
             commands = _commands([[name, words[name]] for name in names])

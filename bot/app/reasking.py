@@ -58,7 +58,7 @@ class Reasker:
         if person is None:
             return
         asked = replace(person, question_message_id=None, receipt_message_id=None)
-        with self.language.context(), self.language.use_locale(person.locale):
+        with self.language.speaking(person.locale):
             try:
                 await self.reception.ask(asked, purpose_id, utc_now(), reasked=True)
             except TelegramForbiddenError:

@@ -347,7 +347,7 @@ def footer_words(language: Language, publication: Publication) -> dict[str, Word
     """The words under every message, in every locale that a recipient may have."""
     found = {}
     for locale in publication.catalogue.locales:
-        with language.context(), language.use_locale(locale):
+        with language.speaking(locale):
             found[locale] = Words(unsubscribe=words.unsubscribe(), why=words.why())
     return found
 
@@ -369,7 +369,7 @@ def _apology(bot: Bot, language: Language) -> Any:
         locale = locale if locale in language.available_locales else language.default_locale
         chat = (message or {}).get("chat", {})
         is_private = chat.get("type") == "private"
-        with language.context(), language.use_locale(locale), suppress(TelegramAPIError):
+        with language.speaking(locale), suppress(TelegramAPIError):
             await apologise(
                 bot,
                 chat.get("id") if is_private else None,

@@ -72,6 +72,7 @@ async def serve_webhook(
         build_web(secret, inbox, arrived, clock),
         host=host,
         port=int(port),
+        log_config=None,
         log_level="error",
         access_log=False,
         proxy_headers=False,

@@ -202,7 +202,6 @@ async def decide(
     state: FSMContext,
     campaign_desk: CampaignDesk,
     drafting: Drafting,
-    locale: str,
     stored_at: datetime,
 ) -> None:
     campaign = await campaign_desk.get(callback_data.campaign_id)
@@ -212,11 +211,7 @@ async def decide(
     )
     if shown is not None:
         chat_id, message_id = query.from_user.id, screen.pressed_message(query)
-        message_id = await screen.put(drafting.bot, chat_id, message_id, shown)
-        if callback_data.step is Step.CONFIRM:
-            started = await campaign_desk.get(campaign.id)
-            await campaign_desk.announced(campaign.id, started.state, message_id)
-    del locale
+        await screen.put(drafting.bot, chat_id, message_id, shown)
 
 
 async def _decided(
@@ -233,11 +228,15 @@ async def _decided(
         case Step.SEND:
             return screens.last_question(campaign, await desk.audience(campaign.purpose_id, at))
         case Step.CONFIRM:
+            # The message of the question becomes the live one; only the Teller writes it.
             await state.clear()
-            await desk.start(campaign.id, str(query.from_user.id), at)
-            campaign, report = await desk.report(campaign.id)
-            title = drafting.title(campaign.purpose_id, campaign.author.locale)
-            return screens.progress(campaign, report, title, drafting.zone, campaign.author.locale)
+            await desk.start(
+                campaign.id,
+                str(query.from_user.id),
+                at,
+                progress_message_id=screen.pressed_message(query),
+            )
+            return None
         case Step.TEST:
             await drafting.sample(campaign)
             await screen.send(

@@ -266,11 +266,21 @@ def manage_rows(campaign: Campaign) -> list[list[Button]]:
 
     match campaign.state:
         case CampaignState.RUNNING:
-            return [[button(words.pause(), Change.PAUSE), button(words.cancel(), Change.CANCEL)]]
+            return [
+                [
+                    button(words.pause(), Change.PAUSE),
+                    button(words.cancel_campaign(), Change.CANCEL),
+                ]
+            ]
         case CampaignState.PAUSED:
-            return [[button(words.resume(), Change.RESUME), button(words.cancel(), Change.CANCEL)]]
+            return [
+                [
+                    button(words.resume(), Change.RESUME),
+                    button(words.cancel_campaign(), Change.CANCEL),
+                ]
+            ]
         case CampaignState.SCHEDULED:
-            return [[button(words.cancel(), Change.CANCEL)]]
+            return [[button(words.cancel_campaign(), Change.CANCEL)]]
         case _:
             return []
 

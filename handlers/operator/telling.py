@@ -17,9 +17,11 @@ from handlers.operator import screens
 from handlers.operator.drafting import Drafting
 
 log = structlog.get_logger(__name__)
-LOOK_SECONDS: Final = 1.0
+LOOK_SECONDS: Final = 0.5
 BAR_SECONDS: Final = 3.0
 """A message may be edited about this often without being slowed down (Bot API FAQ)."""
+GLANCE_SECONDS: Final = 15.0
+"""A campaign that ends sooner is reported where its author is looking."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -30,7 +32,10 @@ class Teller:
     drafting: Drafting
     language: Language
     _shown: dict[str, str] = field(default_factory=dict)
+    """By campaign: the text in its live message."""
     _edited_at: dict[str, float] = field(default_factory=dict)
+    _seen_at: dict[str, float] = field(default_factory=dict)
+    """By campaign: when it was first seen to run."""
 
     async def run(self) -> None:
         while True:
@@ -45,6 +50,7 @@ class Teller:
             await self._announce(campaign, report)
         now = asyncio.get_running_loop().time()
         for campaign, report in await self.desk.running():
+            self._seen_at.setdefault(campaign.id, now)
             if now - self._edited_at.get(campaign.id, 0) >= BAR_SECONDS:
                 self._edited_at[campaign.id] = now
                 await self._refresh(campaign, report)
@@ -53,13 +59,21 @@ class Teller:
         """A change of state: on the live message, and anew where the author should notice."""
         text = await self._refresh(campaign, report)
         message_id = campaign.progress_message_id
-        if campaign.state is not CampaignState.RUNNING or message_id is None:
+        if message_id is None or self._deserves_notice(campaign):
             message_id = await screen.send(self.drafting.bot, int(campaign.author.account), text)
             await self._retire(campaign, message_id)
         await self.desk.announced(campaign.id, campaign.state, message_id)
         if campaign.state is not CampaignState.RUNNING:
-            self._shown.pop(campaign.id, None)
-            self._edited_at.pop(campaign.id, None)
+            for memory in (self._shown, self._edited_at, self._seen_at):
+                memory.pop(campaign.id, None)
+
+    def _deserves_notice(self, campaign: Campaign) -> bool:
+        """An edited message makes no sound; whoever started it a moment ago still looks at it."""
+        if campaign.state is CampaignState.RUNNING:
+            return False
+        now = asyncio.get_running_loop().time()
+        is_quick = now - self._seen_at.get(campaign.id, now) < GLANCE_SECONDS
+        return campaign.starts_at is not None or not is_quick or campaign.pause_reason is not None
 
     async def _retire(self, campaign: Campaign, message_id: int) -> None:
         """The old progress message loses its buttons: its step is over."""
@@ -69,7 +83,7 @@ class Teller:
 
     async def _refresh(self, campaign: Campaign, report: Report) -> screen.Screen:
         locale = campaign.author.locale
-        with self.language.context(), self.language.use_locale(locale):
+        with self.language.speaking(locale):
             title = self.drafting.title(campaign.purpose_id, locale)
             shown = screens.progress(campaign, report, title, self.drafting.zone, locale)
         if campaign.progress_message_id is not None and self._shown.get(campaign.id) != shown.text:

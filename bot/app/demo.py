@@ -1,0 +1,91 @@
+"""The whole product on this machine: simulator, chat page and bot in one; keeps nothing."""
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from pydantic import SecretStr
+
+from bot.app import running
+from bot.errors import ConfigurationError
+from bot.sandbox.page import page_routes
+from bot.sandbox.server import Sandbox, serve
+from bot.settings import Settings
+from bot.supervisor import Supervisor
+
+EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples"
+TOKEN: Final = "4242:demo_token_of_the_simulator"  # noqa: S105 the simulator's, worth nothing
+OWNER_ID: Final = 1001
+TIPS: Final = (
+    "In Anna's chat press START, read what the shop asks for, and agree.",
+    (
+        "In Olga's chat (she owns the shop) send /broadcast, choose Offers and discounts, write a "
+        "message, look at the preview, press Send now."
+    ),
+    "See it arrive at Anna's. Press «Отписаться» under it, broadcast again: it stays away.",
+    "Ask for the proof: /mydata at Anna's, /export at Olga's.",
+)
+
+
+async def run(port: int, tell: Callable[[str], None]) -> None:
+    """Run until cancelled. Raises ConfigurationError when the port is taken."""
+    sandbox = Sandbox(token=TOKEN, name="Чайная лавка")
+    people = (
+        sandbox.person(2001, "Анна", last_name="Котова", username="anna_k", language_code="ru"),
+        sandbox.person(2002, "Ben", last_name="Carter", username="ben_c", language_code="en"),
+        sandbox.person(OWNER_ID, "Ольга", last_name="Чайкина", language_code="ru"),
+    )
+    tell(f"http://127.0.0.1:{port}")
+    folder = Path(tempfile.mkdtemp(prefix="assent-demo-"))
+    try:
+        async with serve(sandbox, port, extra=lambda: page_routes(sandbox, people, tips=TIPS)):
+            _say_what_to_try(tell)
+            async with Supervisor() as tasks:
+                tasks.start(running.run(_settings(sandbox.url, folder), _ignore), name="bot")
+                await asyncio.Event().wait()
+    except OSError as error:
+        raise ConfigurationError(
+            [f"--port: {port} is taken ({error.strerror}); choose another: --port {port + 1}"]
+        ) from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _say_what_to_try(tell: Callable[[str], None]) -> None:
+    tell("Open this page. Two customers and the owner of a tea shop are in it; try this:")
+    for number, tip in enumerate(TIPS, start=1):
+        tell(f"  {number}. {tip}")
+    tell("Ctrl+C ends it; nothing is kept.")
+
+
+def _ignore(_line: str) -> None:
+    """What `run` says (the t.me address, the new key) means nothing in a demo."""
+
+
+def _settings(api_url: str, folder: Path) -> Settings:
+    """The settings of a demo: whatever the environment says stays out of it."""
+    return Settings(
+        _env_file=None,
+        bot_token=SecretStr(TOKEN),
+        bot_api_url=api_url,
+        owner_ids=(OWNER_ID,),
+        database_url=f"sqlite+aiosqlite:///{folder}/data/assent.db",
+        key_file=folder / "keys" / "assent.key",
+        key_command=None,
+        keystore_file=None,
+        purposes_file=EXAMPLE / "purposes.toml",
+        default_locale="ru",
+        timezone="Europe/Moscow",
+        broadcast_rate=30,
+        send_concurrency=30,
+        paid_broadcast=False,
+        log_origin=None,
+        web_bind=None,
+        public_url=None,
+        webhook_secret=None,
+        log_format="console",
+        log_level="warning",
+    )

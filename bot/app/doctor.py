@@ -1,0 +1,208 @@
+"""Looks at everything that must be right, one finding each; changes nothing."""
+
+import os
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.app.core import open_keys
+from bot.campaigns import policy
+from bot.campaigns.countries import rules_of
+from bot.clock import utc_now
+from bot.consent.loader import load
+from bot.consent.purposes import Catalogue, Kind
+from bot.errors import ConfigurationError
+from bot.settings import Settings
+from storage import migrations
+from storage.database import Database
+
+TIMEOUT_SECONDS: Final = 10
+SKEW_SECONDS: Final = 60
+"""A clock that is further off than this makes proofs say the wrong time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that must be right, and whether it is. `is_note`: right, but worth knowing."""
+
+    name: str
+    what: str
+    is_right: bool = True
+    is_note: bool = False
+
+    @property
+    def mark(self) -> str:
+        if not self.is_right:
+            return "✗"
+        return "!" if self.is_note else "✓"
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at token, API, database, migrations, keys, clock, purposes, advisories."""
+    found = [*await _telegram(settings)]
+    async with _database(settings) as (database, finding):
+        found.append(finding)
+        found.append(await _migrations(database))
+        found.append(await _keys(settings, database))
+    found += _purposes(settings)
+    order = ("token", "API", "database", "migrations", "keys", "clock", "purposes", "advisories")
+    return sorted(found, key=lambda finding: order.index(finding.name))
+
+
+# --- Telegram and the clock -------------------------------------------------------------------
+
+
+async def _telegram(settings: Settings) -> list[Finding]:
+    assert settings.bot_token is not None, "`doctor` requires it"  # noqa: S101 load_settings checks
+    url = f"{settings.bot_api_url}/bot{settings.bot_token.get_secret_value()}/getMe"
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+            answer: Any = await response.json(content_type=None)
+            told_at = response.headers.get("Date")
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        why = f"{settings.bot_api_url} does not answer ({type(error).__name__})"
+        return [
+            Finding(name="token", what="not checked: the API does not answer", is_right=False),
+            Finding(name="API", what=f"{why}; check network and BOT_API_URL", is_right=False),
+            Finding(name="clock", what="not compared: the API does not answer", is_note=True),
+        ]
+    return [
+        _token(answer),
+        Finding(name="API", what=f"{settings.bot_api_url} answers"),
+        _clock(told_at, utc_now()),
+    ]
+
+
+def _token(answer: Any) -> Finding:
+    if isinstance(answer, dict) and answer.get("ok") is True:
+        username = answer["result"].get("username")
+        return Finding(name="token", what=f"Telegram knows it: https://t.me/{username}")
+    return Finding(
+        name="token",
+        what="Telegram does not accept it; take a fresh one from @BotFather",
+        is_right=False,
+    )
+
+
+def _clock(told_at: str | None, now: datetime) -> Finding:
+    if told_at is None:
+        return Finding(name="clock", what="not compared: the API names no time", is_note=True)
+    try:
+        off = abs((parsedate_to_datetime(told_at) - now).total_seconds())
+    except ValueError:
+        return Finding(name="clock", what="not compared: the API names no time", is_note=True)
+    if off > SKEW_SECONDS:
+        return Finding(
+            name="clock", what=f"{off:.0f} seconds away from the API's; set it", is_right=False
+        )
+    return Finding(name="clock", what="agrees with the API's")
+
+
+# --- database and keys ------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def _database(settings: Settings) -> AsyncIterator[tuple[Database | None, Finding]]:
+    """Open the database if it is there; looking must not make one."""
+    path = settings.database_path
+    if path is not None and not path.exists():
+        yield None, _absent_database(path)
+        return
+    database = Database(settings.database_url)
+    try:
+        async with database.transaction():
+            pass
+    except (SQLAlchemyError, OSError) as error:
+        what = f"cannot be written ({type(error).__name__}); check DATABASE_URL, owner and mode"
+        yield None, Finding(name="database", what=what, is_right=False)
+    else:
+        yield database, Finding(name="database", what=_place(database))
+    finally:
+        await database.close()
+
+
+def _absent_database(path: Path) -> Finding:
+    folder = next(parent for parent in path.parents if parent.exists())
+    if not os.access(folder, os.W_OK):
+        what = f"{folder} cannot be written; check DATABASE_URL"
+        return Finding(name="database", what=what, is_right=False)
+    return Finding(name="database", what=f"the first `run` makes {path}", is_note=True)
+
+
+def _place(database: Database) -> str:
+    return database.url.render_as_string(hide_password=True).rsplit("?", 1)[0] + " can be written"
+
+
+async def _migrations(database: Database | None) -> Finding:
+    if database is None:
+        return Finding(name="migrations", what="the first `run` makes them", is_note=True)
+    found, needed = await migrations.revisions(database)
+    if found == needed:
+        return Finding(name="migrations", what=f"at {found}")
+    what = f"at {found or 'none'}, needed is {needed}; `run` or `db upgrade` brings them up"
+    return Finding(name="migrations", what=what, is_right=False)
+
+
+async def _keys(settings: Settings, database: Database | None) -> Finding:
+    is_fresh = not settings.keystore.exists() and (
+        settings.key_command is not None or not settings.key_file.exists()
+    )
+    if database is None and is_fresh:
+        return Finding(name="keys", what="the first `run` makes them", is_note=True)
+    if database is None:
+        return Finding(name="keys", what="there, not tried: no database yet", is_note=True)
+    try:
+        opened, _ = await open_keys(settings, database, origin=None, at=utc_now())
+    except ConfigurationError as error:
+        return Finding(name="keys", what="; ".join(error.faults), is_right=False)
+    return Finding(name="keys", what=f"they open the log {opened.origin}")
+
+
+# --- purposes ---------------------------------------------------------------------------------
+
+
+def _purposes(settings: Settings) -> list[Finding]:
+    try:
+        catalogue = load(settings.purposes_file)
+    except ConfigurationError as error:
+        faults = "; ".join(error.faults)
+        return [
+            Finding(name="purposes", what=faults, is_right=False),
+            Finding(name="advisories", what="not checked: the file is faulty", is_note=True),
+        ]
+    warnings = advisory_warnings(catalogue)
+    return [
+        Finding(name="purposes", what=f"{settings.purposes_file}: {summary(catalogue)}"),
+        Finding(
+            name="advisories",
+            what="; ".join(warnings) or _accepted(catalogue),
+            is_note=bool(warnings),
+        ),
+    ]
+
+
+def summary(catalogue: Catalogue) -> str:
+    """Say in a line what a purposes file offers."""
+    kinds = ", ".join(f"{purpose.id} ({purpose.kind.value})" for purpose in catalogue.purposes)
+    return f"{kinds}; in {', '.join(catalogue.locales)}"
+
+
+def _accepted(catalogue: Catalogue) -> str:
+    taken = [f"{a.id} accepted by {a.accepted_by}" for a in catalogue.advisories]
+    return "; ".join(taken) or "none"
+
+
+def advisory_warnings(catalogue: Catalogue, translate: Callable[[str], str] = str) -> list[str]:
+    """Name the legal risks that nobody has accepted, where there is advertising to send."""
+    if all(purpose.kind is not Kind.ADVERTISING for purpose in catalogue.purposes):
+        return []
+    explained = rules_of(catalogue.controller.country).advisories
+    return [f"{name}: {translate(explained[name])}" for name in policy.open_advisories(catalogue)]
