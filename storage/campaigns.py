@@ -9,7 +9,7 @@ from sqlalchemy import ScalarSelect, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.campaigns.campaign import Occurrence
-from bot.campaigns.states import CampaignState, OccurrenceState
+from bot.campaigns.states import CampaignState, OccurrenceState, sources
 from bot.privacy.keyring import WrappedKey
 from storage.schema import campaign, data_key, occurrence
 from storage.upsert import insert_missing
@@ -122,6 +122,7 @@ async def move(
     **values: Any,
 ) -> bool:
     """Move a campaign on, if it still is where it was. False: somebody was first."""
+    assert set(if_in) <= sources(to), "a move that CAMPAIGN_MOVES does not know"  # noqa: S101
     statement = (
         update(campaign)
         .where(campaign.c.id == campaign_id, campaign.c.state.in_(if_in))

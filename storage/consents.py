@@ -36,6 +36,7 @@ from storage.upsert import upsert
 
 BLOCKED = "blocked"
 SUPPRESSED = "suppressed"
+PAUSED = "paused"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -238,8 +239,8 @@ def with_standing(
 ) -> tuple[FromClause, ColumnElement[str], ColumnElement[str | None]]:
     """Join `subject` to what decides; return the join, the standing, the deciding entry's id.
 
-    The standing is a word of `Standing`, or `blocked` or `suppressed` for whoever agreed but
-    cannot or must not be reached.
+    The standing is a word of `Standing`, or `blocked`, `suppressed` or `paused` for whoever
+    agreed but cannot, must not, or does not want to be reached now.
     """
     own = consent.alias("own_consent")
     source = subject.outerjoin(
@@ -258,6 +259,7 @@ def with_standing(
         (or_(*lacking) if lacking else literal(value=False), Standing.PREREQUISITE.value),
         (subject.c.suppressed, SUPPRESSED),
         (subject.c.reach != Reach.REACHABLE, BLOCKED),
+        (and_(subject.c.paused_until.is_not(None), subject.c.paused_until > at), PAUSED),
         else_=Standing.LIVE.value,
     )
     return source, standing, own.c.entry_id

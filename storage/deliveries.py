@@ -7,9 +7,9 @@ that somebody was first.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Select, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.campaigns.campaign import Report
@@ -26,6 +26,8 @@ from storage.schema import (
     occurrence,
     subject,
 )
+
+NOT_BEGUN: Final = (DeliveryState.PLANNED, DeliveryState.READY, DeliveryState.LEASED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,8 @@ class Origin:
     message_id: int | None
 
 
-async def running(tx: AsyncConnection) -> list[Running]:
-    query = (
+def _running() -> Select[Any]:
+    return (
         select(
             occurrence.c.id,
             occurrence.c.campaign_id,
@@ -92,17 +94,29 @@ async def running(tx: AsyncConnection) -> list[Running]:
         )
         .order_by(occurrence.c.started_at, occurrence.c.id)
     )
-    return [
-        Running(
-            occurrence_id=row.id,
-            campaign_id=row.campaign_id,
-            purpose_id=PurposeId(row.purpose_id),
-            revision=row.revision,
-            cursor=None if row.cursor is None else SubjectId(row.cursor),
-            is_complete=row.state == OccurrenceState.SENDING,
-        )
-        for row in await tx.execute(query)
-    ]
+
+
+def _running_record(row: Any) -> Running:
+    return Running(
+        occurrence_id=row.id,
+        campaign_id=row.campaign_id,
+        purpose_id=PurposeId(row.purpose_id),
+        revision=row.revision,
+        cursor=None if row.cursor is None else SubjectId(row.cursor),
+        is_complete=row.state == OccurrenceState.SENDING,
+    )
+
+
+async def running(tx: AsyncConnection) -> list[Running]:
+    return [_running_record(row) for row in await tx.execute(_running())]
+
+
+async def still_running(tx: AsyncConnection, occurrence_id: str) -> Running | None:
+    """Read an occurrence again, and keep its campaign from stopping until the commit."""
+    query = _running().where(occurrence.c.id == occurrence_id)
+    query = query.with_for_update(read=True, of=campaign)
+    row = (await tx.execute(query)).one_or_none()
+    return None if row is None else _running_record(row)
 
 
 async def add_ready(
@@ -131,7 +145,7 @@ async def add_ready(
 async def ready(
     tx: AsyncConnection, occurrence_id: str, *, leaving_alone: Collection[str], limit: int
 ) -> list[Candidate]:
-    """Lock some ready deliveries and their people.
+    """Lock some ready deliveries of a running campaign and their people.
 
     Whoever has said something that is not handled yet is left alone: it may be a withdrawal. A
     person whom a change of consent holds is skipped and comes with a later batch.
@@ -153,14 +167,17 @@ async def ready(
         )
         .join(subject, subject.c.id == delivery.c.subject_id)
         .join(data_key, data_key.c.id == subject.c.id)
+        .join(occurrence, occurrence.c.id == delivery.c.occurrence_id)
+        .join(campaign, campaign.c.id == occurrence.c.campaign_id)
         .where(
             delivery.c.occurrence_id == occurrence_id,
             delivery.c.state == DeliveryState.READY,
+            campaign.c.state == CampaignState.RUNNING,
             ~unhandled,
         )
         .order_by(delivery.c.id)
         .limit(limit)
-        .with_for_update(read=True, skip_locked=True, of=subject)
+        .with_for_update(read=True, skip_locked=True, of=(subject, delivery))
     )
     if leaving_alone:
         query = query.where(delivery.c.subject_id.not_in(leaving_alone))
@@ -254,14 +271,21 @@ async def record(tx: AsyncConnection, results: Sequence[Result], at: datetime) -
             for result in results
         ],
     )
+    of_results = delivery.c.id.in_([result.delivery_id for result in results])
     await tx.execute(
-        update(delivery)
-        .where(
-            delivery.c.id.in_([result.delivery_id for result in results]),
-            delivery.c.subject_id.is_(None),
-        )
-        .values(message_id=None)
+        update(delivery).where(of_results, delivery.c.subject_id.is_(None)).values(message_id=None)
     )
+    # What came back unsent from a campaign that is over, or to somebody erased, is over too.
+    over = select(occurrence.c.id).where(occurrence.c.state == OccurrenceState.ENDED)
+    for reason, is_over in (
+        ("erased", delivery.c.subject_id.is_(None)),
+        ("cancelled", delivery.c.occurrence_id.in_(over)),
+    ):
+        await tx.execute(
+            update(delivery)
+            .where(of_results, delivery.c.state == DeliveryState.READY, is_over)
+            .values(state=DeliveryState.SUPPRESSED, reason=reason, changed_at=at)
+        )
 
 
 async def void_leases(tx: AsyncConnection, at: datetime) -> int:
@@ -293,7 +317,7 @@ async def suppress_campaign(
         update(delivery)
         .where(
             delivery.c.occurrence_id.in_(occurrences),
-            delivery.c.state == DeliveryState.READY,
+            delivery.c.state.in_(NOT_BEGUN),
         )
         .values(state=DeliveryState.SUPPRESSED, reason=reason, changed_at=at)
     )
@@ -304,9 +328,7 @@ async def has_open(tx: AsyncConnection, occurrence_id: str) -> bool:
         select(delivery.c.id)
         .where(
             delivery.c.occurrence_id == occurrence_id,
-            delivery.c.state.in_(
-                [DeliveryState.READY, DeliveryState.LEASED, DeliveryState.SENDING]
-            ),
+            delivery.c.state.in_([*NOT_BEGUN, DeliveryState.SENDING]),
         )
         .limit(1)
     )
@@ -415,7 +437,7 @@ async def forget_subject(tx: AsyncConnection, subject_id: SubjectId, at: datetim
         update(delivery)
         .where(
             delivery.c.subject_id == subject_id,
-            delivery.c.state.in_([DeliveryState.READY, DeliveryState.LEASED]),
+            delivery.c.state.in_(NOT_BEGUN),
         )
         .values(state=DeliveryState.SUPPRESSED, reason="erased", changed_at=at)
     )

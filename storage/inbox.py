@@ -115,6 +115,12 @@ async def remove_of(tx: AsyncConnection, account_lookup: bytes) -> None:
 
 
 async def remove_settled(tx: AsyncConnection, before: datetime) -> None:
+    """Forget the ids of handled updates; what was set aside stays until somebody looks."""
     await tx.execute(
-        delete(inbox).where(inbox.c.stored_at < before, inbox.c.state != InboxState.WAITING)
+        delete(inbox).where(inbox.c.stored_at < before, inbox.c.state == InboxState.HANDLED)
     )
+
+
+async def count_set_aside(tx: AsyncConnection) -> int:
+    query = select(func.count()).select_from(inbox).where(inbox.c.state == InboxState.SET_ASIDE)
+    return (await tx.execute(query)).scalar_one()

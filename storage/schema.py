@@ -72,6 +72,7 @@ subject = Table(
     Column("seen_at", UtcTime, nullable=False),
     Column("question_message_id", BigInteger, comment="the message that asks, edited in place"),
     Column("receipt_message_id", BigInteger, comment="the message with the receipts"),
+    Column("paused_until", UtcTime, comment="no messages before this, by their own wish"),
     Column("suppressed", Boolean, nullable=False, comment="came back after 'never write again'"),
     one_of("reach", "reach", Reach),
 )

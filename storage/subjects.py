@@ -28,6 +28,7 @@ class Subject:
     seen_at: datetime
     question_message_id: int | None
     receipt_message_id: int | None
+    paused_until: datetime | None
     suppressed: bool
 
 
@@ -50,6 +51,7 @@ def _record(row: Any) -> Subject:
         seen_at=row.seen_at,
         question_message_id=row.question_message_id,
         receipt_message_id=row.receipt_message_id,
+        paused_until=row.paused_until,
         suppressed=row.suppressed,
     )
 

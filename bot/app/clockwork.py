@@ -54,6 +54,7 @@ class Clockwork:
 
     async def _keep_house(self) -> None:
         now = self.clock()
+        await self.campaigns.after_silence(await self.inbox.last_fetched(), now)
         while await self.consents.expire_due(now):
             await asyncio.sleep(0)
         await self.consents.forget_old_prompts(now)

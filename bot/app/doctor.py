@@ -20,7 +20,7 @@ from bot.consent.loader import load
 from bot.consent.purposes import Catalogue, Kind
 from bot.errors import ConfigurationError
 from bot.settings import Settings
-from storage import migrations
+from storage import inbox, migrations
 from storage.database import Database
 
 TIMEOUT_SECONDS: Final = 10
@@ -51,8 +51,19 @@ async def examine(settings: Settings) -> list[Finding]:
         found.append(finding)
         found.append(await _migrations(database))
         found.append(await _keys(settings, database))
+        found += await _set_aside(database)
     found += _purposes(settings)
-    order = ("token", "API", "database", "migrations", "keys", "clock", "purposes", "advisories")
+    order = (
+        "token",
+        "API",
+        "database",
+        "migrations",
+        "updates",
+        "keys",
+        "clock",
+        "purposes",
+        "advisories",
+    )
     return sorted(found, key=lambda finding: order.index(finding.name))
 
 
@@ -149,6 +160,23 @@ async def _migrations(database: Database | None) -> Finding:
         return Finding(name="migrations", what=f"at {found}")
     what = f"at {found or 'none'}, needed is {needed}; `run` or `db upgrade` brings them up"
     return Finding(name="migrations", what=what, is_right=False)
+
+
+async def _set_aside(database: Database | None) -> list[Finding]:
+    """Updates that failed three times: somebody said something that was not handled."""
+    if database is None or not await _is_migrated(database):
+        return []
+    async with database.snapshot() as tx:
+        count = await inbox.count_set_aside(tx)
+    if not count:
+        return []
+    what = f"{count} failed three times and were set aside; the log of the program says why"
+    return [Finding(name="updates", what=what, is_right=False)]
+
+
+async def _is_migrated(database: Database) -> bool:
+    found, needed = await migrations.revisions(database)
+    return found == needed
 
 
 async def _keys(settings: Settings, database: Database | None) -> Finding:

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +32,8 @@ WINDOW: Final = 200
 """Updates held in memory at a time; the others wait in the database."""
 PARALLEL_CHATS: Final = 16
 BACKOFF_SECONDS: Final = 0.5
+LOOK_SECONDS: Final = 60.0
+"""How often Telegram is asked whether updates wait for the webhook."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -46,6 +49,9 @@ class Poller:
     allowed: list[str]
 
     async def run(self) -> None:
+        # A webhook of before would keep updates from being polled; they stay queued.
+        with suppress(TelegramAPIError):
+            await self.bot.delete_webhook()
         offset: int | None = None
         while True:
             try:
@@ -78,6 +84,45 @@ class Poller:
         await self.inbox.fetched(self.clock())
         self.caught_up.set()
         return offset
+
+
+@dataclass(slots=True, kw_only=True)
+class Webhook:
+    """Keeps Telegram pushing updates to us, and knows when nothing waits there any more."""
+
+    bot: Bot
+    inbox: Inbox
+    clock: Clock
+    caught_up: asyncio.Event
+    url: str
+    secret: str
+    allowed: list[str]
+
+    async def run(self) -> None:
+        is_set = False
+        while True:
+            try:
+                if not is_set:
+                    await self._set()
+                    is_set = True
+                await self._look()
+            except TelegramRetryAfter as error:
+                await asyncio.sleep(error.retry_after)
+            except TelegramAPIError as error:
+                log.warning("updates.unreachable", error=type(error).__name__)
+            except SQLAlchemyError as error:
+                log.error("updates.not_stored", **describe(error))
+            await asyncio.sleep(LOOK_SECONDS if self.caught_up.is_set() else RETRY_SECONDS)
+
+    async def _set(self) -> None:
+        await self.bot.set_webhook(self.url, secret_token=self.secret, allowed_updates=self.allowed)
+
+    async def _look(self) -> None:
+        """A quiet day is no outage: Telegram says that nothing waits for us."""
+        info = await self.bot.get_webhook_info()
+        if info.pending_update_count == 0:
+            await self.inbox.fetched(self.clock())
+            self.caught_up.set()
 
 
 def as_json(update: Update) -> dict[str, Any]:

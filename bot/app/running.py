@@ -2,8 +2,8 @@
 
 import asyncio
 import fcntl
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from aiogram.exceptions import TelegramAPIError, TelegramNetworkError, TelegramU
 
 from bot.app.clockwork import Clockwork
 from bot.app.core import Core, build_core, open_keys, remember_origin, upgrade
-from bot.app.listening import Handling, Poller
+from bot.app.listening import Handling, Poller, Webhook
 from bot.app.menus import Menus
 from bot.app.reasking import Reasker
 from bot.app.telegram import build_bot
@@ -36,7 +36,7 @@ from bot.usecases.inbox import Inbox
 from bot.usecases.people import People
 from bot.usecases.publication import Publication, publish
 from bot.usecases.records import RecordDesk
-from bot.web.server import serve_webhook
+from bot.web.server import WEBHOOK_PATH, serve_web
 from handlers import words
 from handlers.conversation_storage import ConversationStorage
 from handlers.customer.reception import Reception
@@ -211,10 +211,8 @@ async def _serve(
         clock=utc_now,
     )
     try:
-        async with (
-            Supervisor() as tasks,
-            _updates(settings, bot, desks.inbox, arrived, caught_up, tasks),
-        ):
+        async with Supervisor() as tasks:
+            _start_updates(settings, bot, desks.inbox, arrived, caught_up, tasks)
             tasks.start(handling.run(), name="conversations")
             tasks.start(let_sender_start(), name="backlog")
             tasks.start(sender.run(), name="sender")
@@ -227,43 +225,41 @@ async def _serve(
         await channel.close()
 
 
-@asynccontextmanager
-async def _updates(
+def _start_updates(
     settings: Settings,
     bot: Bot,
     inbox: Inbox,
     arrived: asyncio.Event,
     caught_up: asyncio.Event,
     tasks: Supervisor,
-) -> AsyncIterator[None]:
+) -> None:
     """Take updates by webhook where one is configured, else by polling."""
-    if settings.public_url and settings.web_bind and settings.webhook_secret:
-        secret = settings.webhook_secret.get_secret_value()
-        tasks.start(
-            serve_webhook(settings.web_bind, secret, inbox, arrived, utc_now), name="webhook"
-        )
-        await bot.set_webhook(
-            f"{settings.public_url}/telegram", secret_token=secret, allowed_updates=UPDATES
-        )
-        caught_up.set()
-    else:
-        await _drop_webhook(bot)
-        poller = Poller(
+    secret = settings.webhook_secret.get_secret_value() if settings.webhook_secret else None
+    if settings.web_bind is not None:
+        webhook_secret = secret if settings.public_url else None
+        web = serve_web(settings.web_bind, webhook_secret, inbox, arrived, utc_now)
+        tasks.start(web, name="web")
+    if settings.public_url and secret is not None:
+        webhook = Webhook(
             bot=bot,
             inbox=inbox,
             clock=utc_now,
-            arrived=arrived,
             caught_up=caught_up,
+            url=f"{settings.public_url}{WEBHOOK_PATH}",
+            secret=secret,
             allowed=UPDATES,
         )
-        tasks.start(poller.run(), name="updates")
-    yield
-
-
-async def _drop_webhook(bot: Bot) -> None:
-    """A webhook of before would keep updates from being polled; they stay queued."""
-    with suppress(TelegramAPIError):
-        await bot.delete_webhook()
+        tasks.start(webhook.run(), name="updates")
+        return
+    poller = Poller(
+        bot=bot,
+        inbox=inbox,
+        clock=utc_now,
+        arrived=arrived,
+        caught_up=caught_up,
+        allowed=UPDATES,
+    )
+    tasks.start(poller.run(), name="updates")
 
 
 def build_desks(
@@ -273,20 +269,13 @@ def build_desks(
     flights: Flights,
     wake_sender: Callable[[], None],
 ) -> Desks:
-    controller = publication.catalogue.controller
     people = People(
         database=core.database,
         journal=core.journal,
         locales=publication.catalogue.locales,
         default_locale=settings.default_locale,
     )
-    events = EventWriter(
-        journal=core.journal,
-        controller={
-            "name": next(iter(controller.name.values())),
-            "registration": controller.inn or controller.registration or "",
-        },
-    )
+    events = EventWriter(journal=core.journal)
     return Desks(
         people=people,
         consents=ConsentDesk(

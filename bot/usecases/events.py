@@ -36,8 +36,6 @@ class EventWriter:
     """Turns a decision about a consent into evidence, inside the decider's transaction."""
 
     journal: Journal
-    controller: Mapping[str, str]
-    """Who is answered to: name, registration."""
 
     def nonce(self) -> str:
         """Make 128 bits that nobody can guess, as 22 characters that fit a button."""
@@ -88,7 +86,6 @@ class EventWriter:
             "subject": person.id,
             "channel": TELEGRAM,
             "account": person.profile.account,
-            "controller": dict(self.controller),
             "source": person.profile.source or None,
             "software": software(),
         }
@@ -101,7 +98,9 @@ def _about(
     expires_at: datetime | None,
 ) -> dict[str, Any]:
     notice = canonical.parse(text.canonical.encode())
+    named = notice["controller"]
     return {
+        "controller": {"name": named["name"], "registration": named["registration"]},
         "event": event.value,
         "purpose": text.purpose_id,
         "kind": notice["kind"],
@@ -117,12 +116,17 @@ def _about(
 def _how(act: Act, prompted_at: datetime | None) -> dict[str, Any]:
     return {
         "method": act.method.value,
-        "update_id": act.update_id,
+        "update_id": _id_text(act.update_id),
         "callback_id": act.callback_id,
-        "message_id": act.message_id,
+        "message_id": _id_text(act.message_id),
         "message_date": None if act.message_date is None else rfc3339(act.message_date),
         "prompt_date": None if prompted_at is None else rfc3339(prompted_at),
     }
+
+
+def _id_text(number: int | None) -> str | None:
+    """Ids are strings: numbers past 2**53 have no canonical form (RFC 8785)."""
+    return None if number is None else str(number)
 
 
 def _seen(shown: Mapping[str, Any] | None) -> dict[str, Any]:

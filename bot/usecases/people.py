@@ -31,6 +31,8 @@ class Person:
     seen_at: datetime
     question_message_id: int | None
     receipt_message_id: int | None
+    paused_until: datetime | None
+    """No messages before this moment, by the person's own wish."""
     suppressed: bool
 
 
@@ -83,6 +85,12 @@ class People:
                 tx, subject_id, question_message_id=question, receipt_message_id=receipt
             )
 
+    async def pause(self, subject_id: SubjectId, until: datetime | None) -> None:
+        """Let all messages rest until a moment; None: they go on. Consents stay as they are."""
+        async with self.database.transaction() as tx:
+            await subjects.lock(tx, subject_id)
+            await subjects.change(tx, subject_id, paused_until=until)
+
     async def set_reach(self, subject_id: SubjectId, reach: Reach) -> None:
         async with self.database.transaction() as tx:
             await subjects.set_reach(tx, subject_id, reach)
@@ -123,6 +131,7 @@ class People:
             seen_at=at,
             question_message_id=None,
             receipt_message_id=None,
+            paused_until=None,
             suppressed=suppressed,
         )
 
@@ -144,5 +153,6 @@ class People:
             seen_at=stored.seen_at,
             question_message_id=stored.question_message_id,
             receipt_message_id=stored.receipt_message_id,
+            paused_until=stored.paused_until,
             suppressed=stored.suppressed,
         )

@@ -55,6 +55,9 @@ class RecordDesk:
                 **person.profile.to_json(),
                 "interface_language": person.locale,
                 "known_since": rfc3339(person.created_at),
+                "paused_until": None
+                if person.paused_until is None
+                else rfc3339(person.paused_until),
             },
             "consents": [
                 {

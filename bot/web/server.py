@@ -1,4 +1,7 @@
-"""Telegram's webhook: an update is committed before it is answered with 200 (promise 4)."""
+"""The health check and Telegram's webhook.
+
+An update is committed before it is answered with 200 (promise 4).
+"""
 
 import asyncio
 import hmac
@@ -14,6 +17,7 @@ from bot.clock import Clock
 from bot.usecases.inbox import Inbox
 
 MAX_BYTES: Final = 1_000_000
+WEBHOOK_PATH: Final = "/telegram"
 
 
 class _Server(uvicorn.Server):
@@ -24,11 +28,26 @@ class _Server(uvicorn.Server):
         yield
 
 
-def build_web(secret: str, inbox: Inbox, arrived: asyncio.Event, clock: Clock) -> FastAPI:
-    """Build the application; requests without the secret are refused before they are read."""
+def build_web(secret: str | None, inbox: Inbox, arrived: asyncio.Event, clock: Clock) -> FastAPI:
+    """Build the application: the health check, and with a secret the webhook."""
     web = FastAPI(openapi_url=None)
 
-    @web.post("/telegram")
+    @web.get("/health")
+    async def health() -> dict[str, bool]:
+        await inbox.last_fetched()
+        return {"ok": True}
+
+    if secret is not None:
+        _add_webhook(web, secret, inbox, arrived, clock)
+    return web
+
+
+def _add_webhook(
+    web: FastAPI, secret: str, inbox: Inbox, arrived: asyncio.Event, clock: Clock
+) -> None:
+    """Requests without the secret are refused before they are read."""
+
+    @web.post(WEBHOOK_PATH)
     async def take_update(
         request: Request,
         x_telegram_bot_api_secret_token: Annotated[str, Header()] = "",
@@ -39,13 +58,6 @@ def build_web(secret: str, inbox: Inbox, arrived: asyncio.Event, clock: Clock) -
         await inbox.take_in([await _update(request)], clock())
         arrived.set()
         return {"ok": True}
-
-    @web.get("/health")
-    async def health() -> dict[str, bool]:
-        await inbox.last_fetched()
-        return {"ok": True}
-
-    return web
 
 
 async def _update(request: Request) -> dict[str, Any]:
@@ -63,8 +75,8 @@ async def _update(request: Request) -> dict[str, Any]:
     return update
 
 
-async def serve_webhook(
-    bind: str, secret: str, inbox: Inbox, arrived: asyncio.Event, clock: Clock
+async def serve_web(
+    bind: str, secret: str | None, inbox: Inbox, arrived: asyncio.Event, clock: Clock
 ) -> None:
     """Serve until cancelled."""
     host, _, port = bind.rpartition(":")

@@ -47,6 +47,12 @@ class Show(CallbackData, prefix="subs"):
     """The overview."""
 
 
+class Rest(CallbackData, prefix="rest"):
+    """All messages paused for some days; 0: asks for how many, -1: they go on."""
+
+    days: int
+
+
 class Undo(CallbackData, prefix="u"):
     """A withdrawal taken back, by its entry."""
 

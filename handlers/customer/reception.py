@@ -93,7 +93,14 @@ class Reception:
         self, person: Person, at: datetime, message_id: int | None = None
     ) -> None:
         positions = await self.desk.positions(person, at)
-        shown = screens.overview(positions, self.publication.catalogue, self.zone, person.locale)
+        is_paused = person.paused_until is not None and person.paused_until > at
+        shown = screens.overview(
+            positions,
+            self.publication.catalogue,
+            self.zone,
+            person.locale,
+            paused_until=person.paused_until if is_paused else None,
+        )
         await on_screen.put(self.bot, _chat(person), message_id, shown)
 
     # --- certifying ---------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """What a customer reads: questions, receipts, overviews. Words only, nothing is done here."""
 
 from collections.abc import Sequence
-from datetime import tzinfo
+from datetime import datetime, tzinfo
+from itertools import cycle
 
 from aiogram.utils.formatting import Bold, Italic, Text
 from aiogram.utils.i18n import ngettext
@@ -12,13 +13,26 @@ from bot.consent.purposes import Catalogue, Purpose
 from bot.consent.rules import Standing
 from bot.usecases.consents import Outcome, Position, ReceiptLine
 from handlers import words
-from handlers.customer.data import Answer, FullText, Locale, OpenProof, Show, Switch, Undo
+from handlers.customer.data import (
+    Answer,
+    Dismiss,
+    FullText,
+    Locale,
+    OpenProof,
+    Rest,
+    Show,
+    Switch,
+    Undo,
+)
 from handlers.i18n import _, date_words, escape, time_words
 from handlers.screen import Button, Screen
 from storage.consents import StoredEvent
 
 MARKS = ("🔵", "🟢", "🟠", "🟣", "🔴", "🟡", "🟤", "⚪", "⚫")
 """Tell apart undo buttons of the same words."""
+ASK = 0
+RESUME = -1
+"""What a button about the pause says instead of a number of days."""
 LANGUAGES = {"ru": "🇷🇺 Русский", "en": "🇬🇧 English"}
 
 
@@ -166,9 +180,14 @@ def standing_words(position: Position, zone: tzinfo, locale: str) -> str:
 
 
 def overview(
-    positions: Sequence[Position], catalogue: Catalogue, zone: tzinfo, locale: str
+    positions: Sequence[Position],
+    catalogue: Catalogue,
+    zone: tzinfo,
+    locale: str,
+    *,
+    paused_until: datetime | None,
 ) -> Screen:
-    """Show every purpose with a switch."""
+    """Show every purpose with a switch, and the pause of all messages."""
     blocks = []
     rows = []
     for position in positions:
@@ -178,8 +197,30 @@ def overview(
         label = _("Turn off: {title}") if is_on else _("Turn on: {title}")
         data = Switch(purpose_id=position.purpose_id, on=not is_on)
         rows.append([Button(text=label.format(title=title), data=data.pack())])
+    if paused_until is not None:
+        blocks.append(
+            "⏸ "
+            + _("All messages are paused until {time}.").format(
+                time=time_words(paused_until, zone, locale)
+            )
+        )
+        rows.append([Button(text=words.resume(), data=Rest(days=RESUME).pack())])
+    elif any(position.standing is Standing.LIVE for position in positions):
+        rows.append([Button(text=words.pause(), data=Rest(days=ASK).pack())])
     return Screen(
         text="<b>" + _("Your subscriptions") + "</b>\n\n" + "\n\n".join(blocks), rows=rows
+    )
+
+
+def ask_pause() -> Screen:
+    """Ask for how long messages shall rest; consents stay as they are."""
+    names = {1: _("1 day"), 7: _("7 days"), 30: _("30 days")}
+    return Screen(
+        text=_("For how long shall nothing be sent? What you agreed to stays agreed."),
+        rows=[
+            [Button(text=name, data=Rest(days=days).pack()) for days, name in names.items()],
+            [Button(text="⬅️ " + _("Back"), data=Dismiss().pack())],
+        ],
     )
 
 
@@ -198,7 +239,7 @@ def left(ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contac
             title=title
         )
         return Screen(text=text, rows=_undo_rows([("↩️", ended[0])]))
-    marked = list(zip(MARKS, ended, strict=False))
+    marked = list(zip(cycle(MARKS), ended, strict=False))
     lines = "\n".join(
         f"{mark} {_title(catalogue, event.purpose_id or '', locale)}" for mark, event in marked
     )

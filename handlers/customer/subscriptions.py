@@ -1,7 +1,8 @@
 """A customer looks at what they agreed to and switches it."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from aiogram import Router
 from aiogram.filters import Command
@@ -10,15 +11,16 @@ from aiogram.types import CallbackQuery, Message
 
 from bot.consent.rules import PromptUnknown, PurposeId, Standing
 from bot.usecases.consents import ConsentDesk
-from bot.usecases.people import Person
+from bot.usecases.people import People, Person
 from handlers import screen
 from handlers.customer import acts, screens
-from handlers.customer.data import Dismiss, Show, Switch, Withdraw
+from handlers.customer.data import Dismiss, Rest, Show, Switch, Withdraw
 from handlers.customer.reception import Reception
 from handlers.i18n import _, escape
 from handlers.screen import Button, Screen
 
 router = Router(name="customer.subscriptions")
+LONGEST_PAUSE_DAYS: Final = 30
 
 
 @router.message(Command("subscriptions"))
@@ -52,6 +54,30 @@ async def dismiss(
     if person is None:
         raise PromptUnknown
     await screen.acknowledge(query, _("Nothing was changed."))
+    await reception.show_overview(person, stored_at, screen.pressed_message(query))
+
+
+@router.callback_query(Rest.filter())
+async def rest(
+    query: CallbackQuery,
+    callback_data: Rest,
+    person: Person | None,
+    people: People,
+    reception: Reception,
+    stored_at: datetime,
+) -> None:
+    """Let all messages rest for a while, or go on; nothing that was agreed to changes."""
+    if person is None or callback_data.days > LONGEST_PAUSE_DAYS:
+        raise PromptUnknown
+    await screen.acknowledge(query)
+    if callback_data.days == screens.ASK:
+        chat_id, message_id = int(person.profile.account), screen.pressed_message(query)
+        await screen.put(reception.bot, chat_id, message_id, screens.ask_pause())
+        return
+    days = callback_data.days
+    until = stored_at + timedelta(days=days) if days > 0 else None
+    await people.pause(person.id, until)
+    person = replace(person, paused_until=until)
     await reception.show_overview(person, stored_at, screen.pressed_message(query))
 
 

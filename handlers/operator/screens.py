@@ -125,6 +125,7 @@ def reason_names() -> dict[str, str]:
         "prerequisite": _("a required consent is missing"),
         "blocked": _("blocked the bot"),
         "suppressed": _("wants never to be written to"),
+        "paused": _("paused all messages"),
         "erased": _("erased"),
         "cancelled": _("campaign cancelled"),
         "deactivated": _("account deleted"),

@@ -49,11 +49,11 @@ class Teller:
         for campaign, report in await self.desk.to_announce():
             await self._announce(campaign, report)
         now = asyncio.get_running_loop().time()
-        for campaign, report in await self.desk.running():
+        for campaign in await self.desk.running():
             self._seen_at.setdefault(campaign.id, now)
             if now - self._edited_at.get(campaign.id, 0) >= BAR_SECONDS:
                 self._edited_at[campaign.id] = now
-                await self._refresh(campaign, report)
+                await self._refresh(*await self.desk.report(campaign.id))
 
     async def _announce(self, campaign: Campaign, report: Report) -> None:
         """A change of state: on the live message, and anew where the author should notice."""

@@ -167,6 +167,12 @@ def upgrade() -> None:
             comment="the message with the receipts",
         ),
         sa.Column(
+            "paused_until",
+            storage.types.UtcTime(),
+            nullable=True,
+            comment="no messages before this, by their own wish",
+        ),
+        sa.Column(
             "suppressed",
             sa.Boolean(),
             nullable=False,
