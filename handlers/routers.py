@@ -1,5 +1,7 @@
 """Every conversation, in the order in which they are asked; what leaves comes first."""
 
+from copy import deepcopy
+
 from aiogram import Dispatcher, F, Router
 from aiogram.enums import ChatType
 
@@ -14,7 +16,7 @@ def private() -> Router:
     """Consent is given, and campaigns are written, in private chats only."""
     router = Router(name="private")
     router.message.filter(F.chat.type == ChatType.PRIVATE)
-    for part in (
+    for pattern in (
         leaving.router,  # /stop and the plain words work inside any conversation (promise 8)
         answering.router,
         subscriptions.router,
@@ -25,6 +27,7 @@ def private() -> Router:
         exporting.router,
         looking.router,
     ):
+        part = deepcopy(pattern)  # a router belongs to one dispatcher for ever
         part.message.middleware(Guard())
         part.callback_query.middleware(Guard())
         router.include_router(part)
@@ -32,6 +35,6 @@ def private() -> Router:
 
 
 def include_all(dispatcher: Dispatcher) -> None:
-    dispatcher.include_router(faults.router)
+    dispatcher.include_router(deepcopy(faults.router))
     dispatcher.include_router(private())
-    dispatcher.include_router(basics.last)
+    dispatcher.include_router(deepcopy(basics.last))

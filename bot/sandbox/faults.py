@@ -19,7 +19,7 @@ class FaultKind(StrEnum):
     RESET_AFTER = "reset_after"
     """It was done; the connection ends without an answer."""
     HANG = "hang"
-    """It was done; the answer does not come for `seconds`."""
+    """It was done; for `seconds` no answer comes, then the connection ends."""
     TRUNCATED = "truncated"
     """It was done; the answer is cut in the middle."""
     DELAY = "delay"

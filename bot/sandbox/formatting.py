@@ -1,116 +1,135 @@
-"""Text as Telegram takes it: HTML to entities, lengths in UTF-16 units, limits."""
+"""Text as Telegram takes it: entities, lengths in UTF-16 units, limits.
 
-import html
+The rules and the words of refusal are those of the open Bot API server (tdlib/td,
+MessageEntity.cpp; tdlib/telegram-bot-api, Client.cpp). Left out: Markdown, mentions, hashtags.
+"""
+
 import re
-from dataclasses import dataclass, field
+from bisect import bisect_left
 from typing import Any, Final
 
-from bot.sandbox.refusal import Refusal, bad_request
+from bot.sandbox.markup import SURROGATES, TAGS, Entity, in_order, link_fault, parse_html, units
+from bot.sandbox.refusal import bad_request
 
 TEXT_LIMIT: Final = 4096
 CAPTION_LIMIT: Final = 1024
-TAGS: Final = {
-    "b": "bold",
-    "strong": "bold",
-    "i": "italic",
-    "em": "italic",
-    "u": "underline",
-    "ins": "underline",
-    "s": "strikethrough",
-    "strike": "strikethrough",
-    "del": "strikethrough",
-    "code": "code",
-    "pre": "pre",
-    "a": "text_link",
-    "blockquote": "blockquote",
-    "tg-spoiler": "spoiler",
+OWN_TYPES: Final = {
+    *TAGS.values(),
+    "expandable_blockquote",
+    "text_mention",
+    "custom_emoji",
+    "date_time",
 }
-TOKEN: Final = re.compile(r"<(/?)([a-zA-Z-]+)([^<>]*)>|(&[a-zA-Z]+;|&#\d+;|&#x[0-9a-fA-F]+;)|([<])")
-HREF: Final = re.compile(r"""href\s*=\s*(?:"([^"]*)"|'([^']*)')""")
-FOUND: Final = re.compile(r"(?P<bot_command>(?<!\S)/[a-zA-Z0-9_]{1,32})|(?P<url>https?://\S+)")
-
-Entity = dict[str, Any]
-
-
-def units(text: str) -> int:
-    """Count UTF-16 code units."""
-    return len(text.encode("utf-16-le", "surrogatepass")) // 2
-
-
-@dataclass(slots=True)
-class _Reader:
-    text: str = ""
-    entities: list[Entity] = field(default_factory=list)
-    opened: list[tuple[str, int, Entity]] = field(default_factory=list)
-
-
-def parse_html(source: str) -> tuple[str, list[Entity]]:
-    """Read HTML style (Bot API, "HTML style"); refuse what Telegram refuses."""
-    reader = _Reader()
-    at = 0
-    for token in TOKEN.finditer(source):
-        reader.text += source[at : token.start()]
-        at = token.end()
-        closing, tag, rest, escape, lone = token.groups()
-        if escape:
-            reader.text += html.unescape(escape)
-        elif lone:
-            offset = len(source[: token.start()].encode())
-            raise _unparsable(f'Unsupported start tag "" at byte offset {offset}')
-        else:
-            _tag(reader, closing, tag.lower(), rest, len(source[: token.start()].encode()))
-    reader.text += source[at:]
-    if reader.opened:
-        tag = reader.opened[-1][0]
-        raise _unparsable(f'Can\'t find end tag corresponding to start tag "{tag}"')
-    return reader.text, sorted(reader.entities, key=lambda e: (e["offset"], -e["length"]))
+FOUND_TYPES: Final = {
+    "mention",
+    "hashtag",
+    "cashtag",
+    "bot_command",
+    "url",
+    "email",
+    "phone_number",
+    "bank_card_number",
+}
+"""Telegram finds these by itself; a bot may name them, and they are left to it."""
+OPAQUE: Final = {"code", "pre", "text_link", "text_mention", "bot_command", "url"}
+"""Nothing is found inside these."""
+FOUND: Final = re.compile(
+    r"(?P<bot_command>(?<![\w/<>])/[a-zA-Z0-9_]{1,64}(?:@[a-zA-Z0-9_]{3,32})?(?![\w/<>]))"
+    r"|(?P<url>https?://[^\s<>]+)"
+)
+REMOVED: Final = "\r\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u0333\u033f\u030a"
+UNKEPT: Final = re.compile(f"[\0-\t\v-\x1f{REMOVED}]")
 
 
-def _tag(reader: _Reader, closing: str, tag: str, rest: str, offset: int) -> None:
-    if tag not in TAGS:
-        raise _unparsable(f'Unsupported start tag "{tag}" at byte offset {offset}')
-    if not closing:
-        entity: Entity = {"type": TAGS[tag]}
-        if tag == "a":
-            found = HREF.search(rest)
-            entity["url"] = html.unescape(found[1] or found[2] or "") if found else ""
-        if tag == "blockquote" and "expandable" in rest:
-            entity["type"] = "expandable_blockquote"
-        reader.opened.append((tag, units(reader.text), entity))
-        return
-    if not reader.opened or reader.opened[-1][0] != tag:
-        raise _unparsable(f"Unexpected end tag at byte offset {offset}")
-    _, start, entity = reader.opened.pop()
-    length = units(reader.text) - start
-    if length and entity.get("url", "x"):
-        reader.entities.append({**entity, "offset": start, "length": length})
-
-
-def _unparsable(why: str) -> Refusal:
-    return bad_request(f"can't parse entities: {why}")
-
-
-def check_entities(text: str, entities: list[Entity]) -> list[Entity]:
+def check_entities(text: str, entities: list[Any]) -> list[Entity]:
     """Accept entities that a bot names itself, as the Bot API does."""
-    end = units(text)
-    kept = []
+    kept = [_check_entity(entity) for entity in entities]
+    inside = _Units(text)
+    for entity in kept:
+        inside.check(entity)
+    return in_order([e for e in kept if e["length"] and e["type"] not in FOUND_TYPES])
+
+
+def _check_entity(entity: Any) -> Entity:
+    if not isinstance(entity, dict):
+        raise bad_request("can't parse MessageEntity: expected an Object")
+    for name in ("offset", "length", "type"):
+        if name not in entity:
+            raise bad_request(f"can't parse MessageEntity: Can't find field \"{name}\"")
+    for name in ("offset", "length"):
+        if not isinstance(entity[name], int) or isinstance(entity[name], bool):
+            raise bad_request(f'can\'t parse MessageEntity: Field "{name}" must be of type Number')
+        if entity[name] < 0:
+            raise bad_request(f"receive an entity with incorrect {name} {entity[name]}")
+    if str(entity["type"]) not in OWN_TYPES | FOUND_TYPES:
+        raise bad_request("can't parse MessageEntity: Unsupported type specified")
+    if entity["type"] == "text_link":
+        _check_link(entity.get("url"))
+    return dict(entity)
+
+
+def _check_link(url: Any) -> None:
+    if not isinstance(url, str):
+        raise bad_request("can't parse MessageEntity: Can't find field \"url\"")
+    if fault := link_fault(url):
+        raise bad_request(f"entity URL '{url}' is invalid: {fault}")
+
+
+class _Units:
+    """Where the characters of a text begin, in UTF-16 units and in bytes."""
+
+    def __init__(self, text: str) -> None:
+        self.size = units(text)
+        self.halves = {}
+        unit = byte = 0
+        for character in text:
+            byte += len(character.encode())
+            unit += units(character)
+            if units(character) > 1:
+                self.halves[unit - 1] = byte
+
+    def check(self, entity: Entity) -> None:
+        offset, end = entity["offset"], entity["offset"] + entity["length"]
+        if end > self.size:
+            raise bad_request(
+                f"entity beginning at UTF-16 offset {offset} ends after the end of the text "
+                f"at UTF-16 offset {end}"
+            )
+        if offset in self.halves:
+            raise bad_request(
+                f"entity begins in a middle of a UTF-16 symbol at byte offset {self.halves[offset]}"
+            )
+        if end in self.halves:
+            raise bad_request(
+                f"entity beginning at UTF-16 offset {offset} ends in a middle of a UTF-16 symbol "
+                f"at byte offset {self.halves[end]}"
+            )
+
+
+def clean(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
+    """Take out what Telegram does not keep, and move the entities along.
+
+    Control characters become spaces, except the line feed; returns, marks of direction and lines
+    that run across other lines vanish.
+    """
+    removed = [
+        units(text[: match.start()]) for match in UNKEPT.finditer(text) if match[0] in REMOVED
+    ]
+    cleaned = UNKEPT.sub(lambda match: "" if match[0] in REMOVED else " ", text)
+    moved = []
     for entity in entities:
-        offset, length = entity.get("offset"), entity.get("length")
-        if not isinstance(offset, int) or not isinstance(length, int) or "type" not in entity:
-            raise bad_request("can't parse entities: entity is not in form")
-        if offset < 0 or length < 0 or offset + length > end:
-            raise bad_request(f"can't parse entities: entity beyond the end of text at {offset}")
-        if entity["type"] == "text_link" and not entity.get("url"):
-            raise bad_request("can't parse entities: text_link without url")
+        start = entity["offset"] - bisect_left(removed, entity["offset"])
+        end = entity["offset"] + entity["length"]
+        length = end - bisect_left(removed, end) - start
         if length:
-            kept.append(dict(entity))
-    return sorted(kept, key=lambda e: (e["offset"], -e["length"]))
+            moved.append({**entity, "offset": start, "length": length})
+    return cleaned, moved
 
 
 def trim(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
-    """Cut white space at both ends and move the entities along, as Telegram does."""
-    left = units(text) - units(text.lstrip())
-    trimmed = text.strip()
+    """Cut spaces and line ends at both ends and move the entities along, as Telegram does."""
+    left = units(text) - units(text.lstrip(" \n"))
+    trimmed = text.strip(" \n")
     end = units(trimmed)
     moved = []
     for entity in entities:
@@ -123,24 +142,35 @@ def trim(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
 
 def detect(text: str, entities: list[Entity]) -> list[Entity]:
     """Add what Telegram finds by itself: commands and links."""
-    found = [
-        {"type": match.lastgroup, "offset": units(text[: match.start()]), "length": units(match[0])}
-        for match in FOUND.finditer(text)
+    opaque = [
+        range(entity["offset"], entity["offset"] + entity["length"])
+        for entity in entities
+        if entity["type"] in OPAQUE
     ]
-    taken = {entity["offset"] for entity in entities}
-    fresh = [entity for entity in found if entity["offset"] not in taken]
-    return sorted([*entities, *fresh], key=lambda e: (e["offset"], -e["length"]))
+    fresh = []
+    for match in FOUND.finditer(text):
+        offset, length = units(text[: match.start()]), units(match[0])
+        if not any(place.start < offset + length and offset < place.stop for place in opaque):
+            fresh.append({"type": match.lastgroup, "offset": offset, "length": length})
+    return in_order([*entities, *fresh])
 
 
 def formatted(
     text: str, parse_mode: str | None, entities: list[Entity] | None, limit: int, what: str
 ) -> tuple[str, list[Entity]]:
-    """Return the text and entities as they will be stored and shown."""
-    if parse_mode and not entities:
+    """Return the text and entities as they will be stored and shown.
+
+    A parse mode wins over entities, as there.
+    """
+    if SURROGATES.search(text):
+        raise bad_request("strings must be encoded in UTF-8")
+    if text and parse_mode and parse_mode.lower() != "none":
         if parse_mode.lower() != "html":
             raise bad_request("unsupported parse_mode")
         text, entities = parse_html(text)
-    text, entities = trim(text, check_entities(text, entities or []))
+    else:
+        entities = check_entities(text, entities or [])
+    text, entities = trim(*clean(text, entities))
     if units(text) > limit:
         raise bad_request(f"message {what} is too long" if what else "message is too long")
     return text, detect(text, entities)

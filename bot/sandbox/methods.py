@@ -1,11 +1,12 @@
 """What a bot can ask for, answered as Telegram answers."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from bot.sandbox.formatting import CAPTION_LIMIT, TEXT_LIMIT, formatted
+from bot.sandbox.markup import link_fault
 from bot.sandbox.refusal import Refusal, bad_request
 from bot.sandbox.world import QUERY_SECONDS, Chat, StoredFile, World
 
@@ -14,8 +15,39 @@ NOT_MODIFIED: Final = (
     "message is not modified: specified new message content and reply markup are exactly the "
     "same as a current content and reply markup of the message"
 )
+NO_CHAT: Final = "chat_id is empty"
 TOO_OLD: Final = "query is too old and response timeout expired or query ID is invalid"
 TYPING_SECONDS: Final = 5
+ANSWER_LIMIT: Final = 200
+COMMAND: Final = re.compile(r"[a-z0-9_]{1,32}")
+DESCRIPTION_LIMIT: Final = 256
+COMMAND_COUNT: Final = 100
+ACTIONS: Final = {
+    "typing",
+    "upload_photo",
+    "record_video",
+    "upload_video",
+    "record_voice",
+    "upload_voice",
+    "upload_document",
+    "choose_sticker",
+    "find_location",
+    "record_video_note",
+    "upload_video_note",
+}
+NOT_COPIED: Final = {
+    "message_id",
+    "date",
+    "edit_date",
+    "chat",
+    "from",
+    "sender_chat",
+    "reply_to_message",
+    "reply_markup",
+    "forward_origin",
+    "media_group_id",
+}
+TEXT_BUTTON: Final = "Text buttons are unallowed in the inline keyboard"
 
 Parameters = dict[str, Any]
 Method = Callable[[World, Parameters], Awaitable[Any]]
@@ -40,11 +72,22 @@ def reachable_chat(world: World, chat_id: Any) -> Chat:
         return world.private_chat(chat_id)
     if chat is None:
         raise bad_request("chat not found")
+    if chat.upgraded_to is not None:
+        raise Refusal(
+            400,
+            "Bad Request: group chat was upgraded to a supergroup chat",
+            {"migrate_to_chat_id": chat.upgraded_to},
+        )
+    if chat.has_kicked_bot:
+        raise Refusal(403, f"Forbidden: bot was kicked from the {chat.type} chat")
     return chat
 
 
 def existing_message(world: World, parameters: Parameters, what: str) -> dict[str, Any]:
-    chat = reachable_chat(world, parameters.get("chat_id"))
+    if "chat_id" not in parameters:
+        is_unsaid = "message_id" not in parameters
+        raise bad_request("message identifier is not specified" if is_unsaid else NO_CHAT)
+    chat = reachable_chat(world, parameters["chat_id"])
     message = chat.messages.get(parameters.get("message_id", 0))
     if message is None:
         raise bad_request(f"message to {what} not found")
@@ -57,24 +100,39 @@ def checked_markup(markup: dict[str, Any] | None) -> dict[str, Any] | None:
     """Refuse keyboards that Telegram refuses."""
     if markup is None or "inline_keyboard" not in markup:
         return None
-    for row in markup["inline_keyboard"]:
+    rows = markup["inline_keyboard"]
+    if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+        raise bad_request(
+            'field "inline_keyboard" of the InlineKeyboardMarkup must be an Array of Arrays'
+        )
+    kept = [row for row in rows if row]
+    for row in kept:
         for button in row:
             _check_button(button)
-    return markup if any(markup["inline_keyboard"]) else None
+    return {"inline_keyboard": kept} if kept else None
 
 
-def _check_button(button: dict[str, Any]) -> None:
-    if not str(button.get("text", "")).strip():
-        raise bad_request("can't parse inline keyboard button: Text buttons are unallowed")
+def _check_button(button: Any) -> None:
+    if not isinstance(button, dict):
+        raise _no_button("InlineKeyboardButton must be an Object")
+    if "text" not in button:
+        raise _no_button('Can\'t find field "text"')
+    for name in ("text", "url", "callback_data"):
+        if not isinstance(button.get(name, ""), str):
+            raise _no_button(f'Field "{name}" must be of type String')
     data, url = button.get("callback_data"), button.get("url")
-    if data is not None and not 1 <= len(str(data).encode()) <= CALLBACK_BYTES:
+    if not data and not url and not {"web_app", "copy_text"} & button.keys():
+        raise _no_button(TEXT_BUTTON)
+    if not button["text"].strip():
+        raise bad_request("inline keyboard button text must be non-empty")
+    if url and (fault := link_fault(url)):
+        raise bad_request(f"inline keyboard button URL '{url}' is invalid: {fault}")
+    if data and not url and len(data.encode()) > CALLBACK_BYTES:
         raise bad_request("BUTTON_DATA_INVALID")
-    if url is not None:
-        parts = urlsplit(str(url))
-        if parts.scheme not in {"http", "https", "tg"} or not (parts.netloc or parts.path):
-            raise bad_request(f"inline keyboard button URL '{url}' is invalid: Wrong HTTP URL")
-    if data is None and url is None and not {"web_app", "copy_text"} & button.keys():
-        raise bad_request("can't parse inline keyboard button: Text buttons are unallowed")
+
+
+def _no_button(why: str) -> Refusal:
+    return bad_request(f"can't parse inline keyboard button: {why}")
 
 
 # --- sending ----------------------------------------------------------------------------------
@@ -87,6 +145,8 @@ async def _send(world: World, parameters: Parameters, body: dict[str, Any]) -> d
         body["reply_markup"] = markup
     reply = parameters.get("reply_parameters") or {}
     original = chat.messages.get(reply.get("message_id", 0))
+    if original is None and reply and not reply.get("allow_sending_without_reply"):
+        raise bad_request("message to be replied not found")
     if original is not None:
         body["reply_to_message"] = {
             key: value for key, value in original.items() if key != "reply_to_message"
@@ -112,11 +172,17 @@ def _text(parameters: Parameters, name: str, limit: int, what: str) -> dict[str,
     return body
 
 
-async def send_message(world: World, parameters: Parameters) -> Any:
+def _full_text(parameters: Parameters) -> dict[str, Any]:
     body = _text(parameters, "text", TEXT_LIMIT, "")
-    if not body.get("text"):
+    if not parameters.get("text"):
         raise bad_request("message text is empty")
-    return await _send(world, parameters, body)
+    if not body.get("text"):
+        raise bad_request("text must be non-empty")
+    return body
+
+
+async def send_message(world: World, parameters: Parameters) -> Any:
+    return await _send(world, parameters, _full_text(parameters))
 
 
 async def send_photo(world: World, parameters: Parameters) -> Any:
@@ -141,23 +207,33 @@ def _file(world: World, value: Any, kind: str) -> StoredFile:
         if not content:
             raise bad_request("file must be non-empty")
         return world.store_file(content, name, mime)
+    if value.startswith("attach://"):
+        raise bad_request(f"there is no {kind} in the request")
+    if "." in value:  # whatever has a dot is taken for an address, and nothing is fetched here
+        raise bad_request("failed to get HTTP URL content")
     if value not in world.files:
-        raise bad_request(f"wrong file identifier/HTTP URL specified for {kind}")
+        raise bad_request("wrong remote file identifier specified: can't unserialize it")
     return world.files[value]
 
 
 async def copy_message(world: World, parameters: Parameters) -> Any:
     source = world.chats.get(parameters["from_chat_id"])
-    original = source.messages.get(parameters["message_id"]) if source else None
+    if source is None:
+        raise bad_request("chat not found")
+    original = source.messages.get(parameters["message_id"])
     if original is None:
         raise bad_request("message to copy not found")
-    kept = ("text", "entities", "caption", "caption_entities", "photo", "document")
-    body = {key: original[key] for key in kept if key in original}
+    body = {key: value for key, value in original.items() if key not in NOT_COPIED}
+    if "caption" in parameters and "text" not in body:
+        body = {key: value for key, value in body.items() if not key.startswith("caption")}
+        body |= _text(parameters, "caption", CAPTION_LIMIT, "caption")
     message = await _send(world, parameters, body)
     return {"message_id": message["message_id"]}
 
 
 async def send_chat_action(world: World, parameters: Parameters) -> Any:
+    if parameters["action"].lower() not in ACTIONS:
+        raise bad_request("wrong parameter action in request")
     chat = reachable_chat(world, parameters.get("chat_id"))
     chat.is_typing_until = time.time() + TYPING_SECONDS
     await world.touch()
@@ -183,15 +259,15 @@ async def edit_message_text(world: World, parameters: Parameters) -> Any:
     message = existing_message(world, parameters, "edit")
     if "text" not in message:
         raise bad_request("there is no text in the message to edit")
-    body = _text(parameters, "text", TEXT_LIMIT, "")
-    if not body.get("text"):
-        raise bad_request("message text is empty")
+    body = _full_text(parameters)
     markup = checked_markup(parameters.get("reply_markup"))
     return await _edit(world, message, {"entities": None, "reply_markup": markup, **body})
 
 
 async def edit_message_caption(world: World, parameters: Parameters) -> Any:
     message = existing_message(world, parameters, "edit")
+    if "text" in message:
+        raise bad_request("there is no caption in the message to edit")
     body = _text(parameters, "caption", CAPTION_LIMIT, "caption")
     markup = checked_markup(parameters.get("reply_markup"))
     changes = {"caption": None, "caption_entities": None, "reply_markup": markup, **body}
@@ -213,6 +289,8 @@ async def delete_message(world: World, parameters: Parameters) -> Any:
 
 
 async def answer_callback_query(world: World, parameters: Parameters) -> Any:
+    if len(parameters.get("text", "")) > ANSWER_LIMIT:
+        raise bad_request("MESSAGE_TOO_LONG")
     query = world.queries.pop(str(parameters["callback_query_id"]), None)
     if query is None or time.time() - query.at > QUERY_SECONDS:
         raise bad_request(TOO_OLD)
@@ -235,15 +313,22 @@ async def get_me(world: World, _: Parameters) -> Any:
 
 
 def _scope(parameters: Parameters) -> str:
-    scope = parameters.get("scope") or {"type": "default"}
+    scope = parameters.get("scope", {"type": "default"})
+    if "type" not in scope:
+        raise bad_request("can't parse BotCommandScope: Can't find field \"type\"")
     return f"{scope['type']}:{scope.get('chat_id', '')}:{parameters.get('language_code', '')}"
 
 
 async def set_my_commands(world: World, parameters: Parameters) -> Any:
+    if len(parameters["commands"]) > COMMAND_COUNT:
+        raise bad_request("BOT_COMMANDS_TOO_MUCH")
     for command in parameters["commands"]:
-        name, text = command.get("command", ""), command.get("description", "")
-        if not name or name != name.lower() or not 1 <= len(text) <= 256:  # noqa: PLR2004 Bot API
+        if not isinstance(command, dict):
+            raise bad_request("can't parse BotCommand: expected an Object")
+        if not COMMAND.fullmatch(str(command.get("command", "")).removeprefix("/")):
             raise bad_request("BOT_COMMAND_INVALID")
+        if not 1 <= len(str(command.get("description", ""))) <= DESCRIPTION_LIMIT:
+            raise bad_request("BOT_COMMAND_DESCRIPTION_INVALID")
     world.commands[_scope(parameters)] = parameters["commands"]
     await world.touch()
     return True
@@ -282,7 +367,18 @@ async def get_chat(world: World, parameters: Parameters) -> Any:
     chat = world.chats.get(parameters["chat_id"])
     if chat is None:
         raise bad_request("chat not found")
-    return {**world.chat_facts(chat), "accent_color_id": 0, "max_reaction_count": 11}
+    gifts = ("unlimited", "limited", "unique")
+    accepted = {f"{kind}_gifts": True for kind in gifts}
+    return {
+        **world.chat_facts(chat),
+        "accent_color_id": 0,
+        "max_reaction_count": 11,
+        "accepted_gift_types": {
+            **accepted,
+            "premium_subscription": True,
+            "gifts_from_channels": True,
+        },
+    }
 
 
 async def get_file(world: World, parameters: Parameters) -> Any:

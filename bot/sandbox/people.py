@@ -132,6 +132,9 @@ class Person:
 
     async def edit(self, message: Seen, text: str) -> None:
         message.facts["text"] = text
+        message.facts.pop("entities", None)
+        if found := detect(text, []):
+            message.facts["entities"] = found
         message.facts["edit_date"] = int(time.time())
         await self.world.tell_bot("edited_message", dict(message.facts))
 

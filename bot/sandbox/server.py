@@ -31,6 +31,8 @@ TOKEN: Final = re.compile(r"\d+:[A-Za-z0-9_-]+")
 POLL_LIMIT: Final = 100
 WEBHOOK_SECONDS: Final = 10
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 a header's name
+POLL_SECONDS: Final = 50
+SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 SENDING: Final = {"sendMessage", "sendPhoto", "sendDocument", "copyMessage"}
 
 
@@ -57,6 +59,10 @@ class Webhook:
     url: str
     secret: str
     last_error: str = ""
+    last_error_at: int = 0
+
+    def failed(self, why: str) -> None:
+        self.last_error, self.last_error_at = why, int(time.time())
 
 
 class Sandbox:
@@ -76,6 +82,8 @@ class Sandbox:
         self.rate_limit: RateLimit | None = None
         self.webhook: Webhook | None = None
         self.keeps_calls = True
+        self.polls = 0
+        """How often the bot asked for updates."""
         self._poller: asyncio.Event | None = None
 
     # --- for tests and the page ---------------------------------------------------------------
@@ -126,6 +134,13 @@ class Sandbox:
             and chat_id in {None, call.chat_id}
         ]
 
+    def hang_up(self) -> None:
+        """End every call that waits: holds, and the long poll of the bot."""
+        for held in self.holds:
+            held.release()
+        if self._poller is not None:
+            self._poller.set()
+
     # --- HTTP ---------------------------------------------------------------------------------
 
     def routes(self) -> list[BaseRoute]:
@@ -135,9 +150,13 @@ class Sandbox:
         ]
 
     async def _serve_file(self, request: Request) -> Response:
+        try:
+            self._authorise(request.path_params["token"])
+        except Refusal as refusal:
+            return _answer(refusal.status, refusal.body())
         file = self.world.files.get(request.path_params["path"].rsplit("/", 1)[-1])
         if file is None:
-            return Response(status_code=404)
+            return _answer(404, Refusal(404, "Not Found").body())
         return Response(file.content, media_type=file.mime)
 
     async def _serve_method(self, request: Request) -> Response:
@@ -156,7 +175,7 @@ class Sandbox:
             return _answer(refusal.status, refusal.body())
         finally:
             call.finished = time.monotonic()
-            if self.keeps_calls and method != "getUpdates":
+            if self.keeps_calls and call.method != "getUpdates":
                 self.calls.append(call)
 
     def _authorise(self, token: str) -> None:
@@ -168,7 +187,7 @@ class Sandbox:
         fault = self._next_fault(call)
         if fault is not None and fault.kind is FaultKind.REPLY:
             call.status = fault.status
-            return Response(fault.body, fault.status, media_type=_media_type(fault.body))
+            return _planned(fault)
         if fault is not None and fault.kind is FaultKind.RESET_BEFORE:
             return _Dropped(request)
         if fault is not None and fault.kind is FaultKind.DELAY:
@@ -189,8 +208,7 @@ class Sandbox:
             case "setWebhook":
                 return self._set_webhook(parameters)
             case "deleteWebhook":
-                self.webhook = None
-                return True
+                return self._set_webhook({**parameters, "url": ""})
             case "getWebhookInfo":
                 return self._webhook_info()
             case _:
@@ -224,9 +242,10 @@ class Sandbox:
                 "Conflict: can't use getUpdates method while webhook is active; use "
                 "deleteWebhook to delete the webhook first",
             )
-        ended = self._take_over()
+        ended = await self._take_over()
+        self._allow(parameters)
         self._acknowledge(parameters.get("offset", 0))
-        deadline = time.monotonic() + parameters.get("timeout", 0)
+        deadline = time.monotonic() + min(parameters.get("timeout", 0), POLL_SECONDS)
         while not self.world.pending and not ended.is_set():
             left = deadline - time.monotonic()
             if left <= 0:
@@ -239,12 +258,15 @@ class Sandbox:
                 "instance is running",
             )
         self._poller = None
-        limit = min(parameters.get("limit", POLL_LIMIT), POLL_LIMIT)
+        limit = min(max(parameters.get("limit", POLL_LIMIT), 1), POLL_LIMIT)
         return list(self.world.pending)[:limit]
 
-    def _take_over(self) -> asyncio.Event:
+    async def _take_over(self) -> asyncio.Event:
         if self._poller is not None:
             self._poller.set()
+            async with self.world.changed:
+                self.world.changed.notify_all()
+        self.polls += 1
         self._poller = asyncio.Event()
         return self._poller
 
@@ -255,13 +277,29 @@ class Sandbox:
                     lambda: bool(self.world.pending) or ended.is_set()
                 )
 
+    def _allow(self, parameters: dict[str, Any]) -> None:
+        """Keep what the bot asks for until it asks for something else (allowed_updates)."""
+        if "allowed_updates" in parameters:
+            self.world.allowed_updates = frozenset(map(str, parameters["allowed_updates"]))
+
     def _acknowledge(self, offset: int) -> None:
+        """Forget what came before an update; a negative offset counts from the end."""
+        if offset < 0:
+            while len(self.world.pending) > -offset:
+                self.world.pending.popleft()
         while self.world.pending and self.world.pending[0]["update_id"] < offset:
             self.world.pending.popleft()
 
     def _set_webhook(self, parameters: dict[str, Any]) -> bool:
-        url = parameters.get("url", "")
-        self.webhook = Webhook(url, parameters.get("secret_token", "")) if url else None
+        url, secret = parameters.get("url", ""), parameters.get("secret_token", "")
+        if url and not url.startswith(("https://", "http://")):
+            raise bad_request("bad webhook: An HTTPS URL must be provided for webhook")
+        if secret and not SECRET.fullmatch(secret):
+            raise bad_request("secret token contains unallowed characters")
+        self._allow(parameters)
+        if parameters.get("drop_pending_updates"):
+            self.world.pending.clear()
+        self.webhook = Webhook(url, secret) if url else None
         return True
 
     def _webhook_info(self) -> dict[str, Any]:
@@ -271,8 +309,10 @@ class Sandbox:
             "pending_update_count": len(self.world.pending),
         }
         if self.webhook and self.webhook.last_error:
-            facts |= {"last_error_date": int(time.time())}
+            facts |= {"last_error_date": self.webhook.last_error_at}
             facts |= {"last_error_message": self.webhook.last_error}
+        if self.world.allowed_updates:
+            facts |= {"allowed_updates": sorted(self.world.allowed_updates)}
         return facts
 
     async def push_updates(self) -> None:
@@ -294,10 +334,11 @@ class Sandbox:
                 headers=headers,
                 timeout=aiohttp.ClientTimeout(total=WEBHOOK_SECONDS),
             ) as response:
-                taken = response.status == 200  # noqa: PLR2004 the Bot API's word for "taken"
-                webhook.last_error = "" if taken else f"Wrong response: {response.status}"
+                taken = 200 <= response.status < 300  # noqa: PLR2004 "different from 2XY"
+                if not taken:
+                    webhook.failed(f"Wrong response from the webhook: {response.status}")
         except (aiohttp.ClientError, TimeoutError) as error:
-            webhook.last_error = type(error).__name__
+            webhook.failed(type(error).__name__)
             return False
         if taken and self.world.pending and self.world.pending[0] is update:
             self.world.pending.popleft()
@@ -309,7 +350,7 @@ def _known(method: str) -> str:
     for name in KNOWN:
         if name.lower() == method.lower():
             return name
-    raise Refusal(404, "Not Found")
+    raise Refusal(404, "Not Found: method not found")
 
 
 async def _given(request: Request) -> dict[str, Any]:
@@ -319,7 +360,7 @@ async def _given(request: Request) -> dict[str, Any]:
     if kind.startswith("application/json"):
         try:
             body = await request.json()
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise bad_request("can't parse JSON object") from error
         return given | (body if isinstance(body, dict) else {})
     if kind.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
@@ -351,16 +392,25 @@ def _snapshot(result: Any) -> Any:
     return json.loads(json.dumps(result)) if isinstance(result, dict) else result
 
 
-def _media_type(body: bytes) -> str:
-    return "application/json" if body.startswith(b"{") else "text/html"
-
-
 def _answer(status: int, body: dict[str, Any]) -> Response:
-    headers = {}
-    retry_after = (body.get("parameters") or {}).get("retry_after")
-    if retry_after is not None:
-        headers["Retry-After"] = str(retry_after)
-    return JSONResponse(body, status, headers)
+    return JSONResponse(body, status, _headers(body))
+
+
+def _headers(body: Any) -> dict[str, str]:
+    """Repeat `retry_after` as the header that proxies understand, as Telegram does."""
+    parameters = body.get("parameters") if isinstance(body, dict) else None
+    retry_after = (parameters or {}).get("retry_after")
+    return {} if retry_after is None else {"Retry-After": str(retry_after)}
+
+
+def _planned(fault: Fault) -> Response:
+    """Answer byte for byte as planned."""
+    kind = "application/json" if fault.body.startswith(b"{") else "text/html"
+    try:
+        headers = _headers(json.loads(fault.body))
+    except ValueError:
+        headers = {}
+    return Response(fault.body, fault.status, headers, kind)
 
 
 # --- broken answers ---------------------------------------------------------------------------
@@ -432,7 +482,8 @@ def make_server(
         application,
         host="127.0.0.1",
         port=port,
-        log_level="error",
+        log_config=None,
+        log_level="critical",
         access_log=False,
         lifespan="off",
         timeout_keep_alive=60,
@@ -459,8 +510,7 @@ async def serve(
             await asyncio.sleep(0.005)
         yield sandbox
     finally:
-        for held in sandbox.holds:
-            held.release()
+        sandbox.hang_up()
         pushing.cancel()
         server.should_exit = server.force_exit = True
         with suppress(asyncio.CancelledError):

@@ -58,6 +58,9 @@ class Chat:
     messages: dict[int, dict[str, Any]] = field(default_factory=dict)
     last_id: int = 0
     is_typing_until: float = 0.0
+    has_kicked_bot: bool = False
+    upgraded_to: int | None = None
+    """The supergroup that this group became."""
 
 
 @dataclass(slots=True)
@@ -83,6 +86,8 @@ class World:
     texts: dict[str, str] = field(default_factory=dict)
     """Name, description and short description, by kind and language."""
     pending: deque[dict[str, Any]] = field(default_factory=deque)
+    allowed_updates: frozenset[str] = frozenset()
+    """Kinds of updates that the bot asked for; empty: all that this world makes."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     version: int = 0
     _update_ids: Any = field(default_factory=lambda: itertools.count(int(time.time()) % 10**6))
@@ -98,7 +103,10 @@ class World:
             self.changed.notify_all()
 
     async def tell_bot(self, kind: str, body: dict[str, Any]) -> int:
-        """Queue an update; return its id."""
+        """Queue an update; return its id, 0 where the bot did not ask for this kind."""
+        if self.allowed_updates and kind not in self.allowed_updates:
+            await self.touch()
+            return 0
         update_id = int(next(self._update_ids))
         self.pending.append({"update_id": update_id, kind: body})
         await self.touch()
