@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from bot.proof.errors import UnusableFile
+from bot.proof.errors import Contradiction, UnusableFile
 
 LOCAL: Final = struct.Struct("<4s5H3L2H")
 CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
@@ -26,6 +26,8 @@ UNIX: Final = 3 << 8
 CHUNK: Final = 1 << 20
 MAX_MEMBERS: Final = 64
 MAX_BYTES: Final = 2**32 - 1
+MAX_DIRECTORY: Final = 1 << 16
+"""A directory is read as a whole, so it may not be longer than any of ours could be."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +81,10 @@ def read(file: BinaryIO) -> list[Member]:
     """
     size = file.seek(0, 2)
     members = _members(file, size)
-    end = _directory(members, members[-1].content_at + members[-1].size)
+    start = members[-1].content_at + members[-1].size
+    if start > MAX_BYTES:
+        raise UnusableFile("the zip is cut short")
+    end = _directory(members, start)
     if _exactly(file, size - len(end), len(end)) != end:
         raise UnusableFile("the directory of the zip is not canonical")
     expected_at = 0
@@ -89,13 +94,14 @@ def read(file: BinaryIO) -> list[Member]:
         if member.header_at != expected_at or found != header:
             raise UnusableFile(f"the zip is not canonical before {member.name}")
         expected_at = member.content_at + member.size
-    if expected_at + len(end) != size:
-        raise UnusableFile("the zip has bytes that belong to no file")
     return members
 
 
 def content(file: BinaryIO, member: Member) -> Iterator[bytes]:
-    """Read a member in pieces. Raises UnusableFile when it ends early or its CRC differs."""
+    """Read a member in pieces.
+
+    Raises UnusableFile when it ends early, Contradiction in the end when its CRC differs.
+    """
     file.seek(member.content_at)
     left, crc = member.size, 0
     while left:
@@ -105,28 +111,35 @@ def content(file: BinaryIO, member: Member) -> Iterator[bytes]:
         crc, left = zlib.crc32(chunk, crc), left - len(chunk)
         yield chunk
     if crc != member.crc:
-        raise UnusableFile(f"{member.name} was changed: its CRC differs")
+        raise Contradiction(f"{member.name} was changed: its CRC differs")
+
+
+def whole(file: BinaryIO, member: Member) -> bytes:
+    """Read a small member at once; like `lines`, without its CRC. Raises UnusableFile."""
+    return _exactly(file, member.content_at, member.size)
 
 
 def lines(file: BinaryIO, member: Member, limit: int) -> Iterator[bytes]:
-    """Read a member line by line; a line longer than `limit` is refused."""
+    """Read a member line by line; what is wrong in it is left to who knows what it should say.
+
+    Raises UnusableFile when a line is longer than `limit`, or the last one does not end.
+    """
     rest = b""
     position = member.content_at
-    left, crc = member.size, 0
+    left = member.size
     while left:
         file.seek(position)
         chunk = file.read(min(CHUNK, left))
         if not chunk:
             raise UnusableFile(f"{member.name} is cut short")
-        position, left, crc = position + len(chunk), left - len(chunk), zlib.crc32(chunk, crc)
+        position, left = position + len(chunk), left - len(chunk)
         *whole, rest = (rest + chunk).split(b"\n")
-        if len(rest) > limit:
-            raise UnusableFile(f"{member.name} has a line longer than {limit} bytes")
+        for line in (*whole, rest):
+            if len(line) > limit:
+                raise UnusableFile(f"{member.name} has a line longer than {limit} bytes")
         yield from whole
     if rest:
         raise UnusableFile(f"{member.name} does not end in a line end")
-    if crc != member.crc:
-        raise UnusableFile(f"{member.name} was changed: its CRC differs")
 
 
 def _members(file: BinaryIO, size: int) -> list[Member]:
@@ -134,7 +147,8 @@ def _members(file: BinaryIO, size: int) -> list[Member]:
     if not tail.startswith(b"PK\5\6"):
         raise UnusableFile("not a bundle: no zip directory at its end")
     _, _, _, count, _, length, start, _ = END.unpack(tail)
-    if not 0 < count <= MAX_MEMBERS or start + length + END.size != size:
+    is_in_form = 0 < count <= MAX_MEMBERS and length <= MAX_DIRECTORY
+    if not is_in_form or start + length + END.size != size:
         raise UnusableFile("the directory of the zip is not canonical")
     directory = _exactly(file, start, length)
     members, at = [], 0

@@ -1,8 +1,6 @@
 """Writes the bundle: all entries, the chosen payloads opened, texts, checkpoint, tables, words."""
 
-import csv
 import hashlib
-import json
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,7 +12,7 @@ from typing import Any, Final, Self
 from bot.proof import archive, canonical
 from bot.proof.entry import Entry
 from bot.proof.note import VerifierKey
-from bot.proof.payload import COLUMNS, csv_cells, row
+from bot.proof.payload import COLUMNS, csv_cells, csv_line, json_line, row
 from bot.proof.words import README, summary_page
 
 FORMAT: Final = "assent-bundle/1"
@@ -71,8 +69,7 @@ class BundleWriter:
             name: self._paths[name].open("w", encoding="utf-8", newline="")
             for name in (ENTRIES, PAYLOADS, NOTICES, CSV, JSONL)
         }
-        self._table = csv.writer(self._open[CSV], lineterminator="\n")
-        self._table.writerow(COLUMNS)
+        self._open[CSV].write(csv_line(COLUMNS))
         self._size = 0
         self._counts: Counter[tuple[str, str]] = Counter()
 
@@ -106,8 +103,8 @@ class BundleWriter:
             self._open[PAYLOADS].write(canonical.canonical_bytes(opening).decode() + "\n")
         if in_table:
             line = row(index, read, payload)
-            self._table.writerow(csv_cells(line))
-            self._open[JSONL].write(json.dumps(line, ensure_ascii=False) + "\n")
+            self._open[CSV].write(csv_line(csv_cells(line)))
+            self._open[JSONL].write(json_line(line))
             self._counts[str(line["purpose"]), str(line["event"])] += 1
 
     def add_notice(self, notice: str, entry_id: str) -> None:
@@ -119,14 +116,16 @@ class BundleWriter:
         """Write the archive; return the number of lines in its tables."""
         for file in self._open.values():
             file.close()
-        self._paths[CHECKPOINT].write_text(bundle.checkpoint)
-        self._paths[KEY].write_text(f"{bundle.key}\n")
-        self._paths[README_FILE].write_text(README)
-        self._paths[SUMMARY].write_text(summary_page(bundle.origin, bundle.created, self._counts))
+        page = summary_page(bundle.origin, bundle.created, self._counts)
+        self._paths[CHECKPOINT].write_bytes(bundle.checkpoint.encode())
+        self._paths[KEY].write_bytes(f"{bundle.key}\n".encode())
+        self._paths[README_FILE].write_bytes(README.encode())
+        self._paths[SUMMARY].write_bytes(page.encode())
         manifest = self._manifest(bundle)
+        note = sign(manifest_text(bundle.origin, manifest))
         folder = Path(self._folder.name)
         (folder / MANIFEST).write_bytes(manifest)
-        (folder / MANIFEST_NOTE).write_text(sign(manifest_text(bundle.origin, manifest)))
+        (folder / MANIFEST_NOTE).write_bytes(note.encode())
         names = (*LISTED, MANIFEST, MANIFEST_NOTE)
         archive.write(self._target, {name: folder / name for name in names})
         return self._counts.total()

@@ -16,8 +16,8 @@ def canonical_bytes(facts: Any) -> bytes:
     Raises UnusableFile for what has no such form (a float, a number past 2**53, a lone half of
     a surrogate pair): there are no floats in our facts.
     """
-    _refuse_floats(facts)
     try:
+        _refuse_floats(facts)
         return rfc8785.dumps(facts)
     except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
         raise UnusableFile("these facts have no canonical form (RFC 8785)") from error

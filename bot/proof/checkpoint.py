@@ -10,7 +10,7 @@ from bot.proof.errors import UnusableFile
 from bot.proof.note import VerifierKey
 
 LINES: Final = 3
-SIZE: Final = re.compile(r"0|[1-9]\d{0,18}")
+SIZE: Final = re.compile(r"0|[1-9]\d{0,18}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ TYPES: Final = re.compile(
 )
 ID: Final = re.compile(r"[0-9a-f]{32}")
 COMMIT: Final = re.compile(r"[0-9a-f]{64}")
-TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
+TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 KEYS: Final = frozenset({"v", "type", "id", "t", "commit"})
 
 
@@ -59,7 +59,9 @@ def build(*, entry_type: str, entry_id: str, at: datetime, commitment: str) -> b
 def parse(hashed: bytes) -> Entry:
     """Read an entry. Raises UnusableFile for anything but the exact form."""
     facts = canonical.parse(hashed)
-    if not isinstance(facts, dict) or facts.keys() != KEYS or facts["v"] != 1:
+    if not isinstance(facts, dict) or facts.keys() != KEYS:
+        raise UnusableFile("not a log entry of version 1")
+    if isinstance(facts["v"], bool) or facts["v"] != 1:
         raise UnusableFile("not a log entry of version 1")
     shapes = (("type", TYPES), ("id", ID), ("t", TIME), ("commit", COMMIT))
     for key, shape in shapes:

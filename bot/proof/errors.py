@@ -9,5 +9,9 @@ class UnusableFile(ProofError):
     """Not a bundle or a proof at all, cut short, or larger than is reasonable."""
 
 
+class OtherFormat(UnusableFile):
+    """Signed and whole, but written in a form that this program does not know."""
+
+
 class Contradiction(ProofError):
     """A well-formed thing that does not prove what it says."""

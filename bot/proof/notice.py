@@ -1,10 +1,11 @@
 """What is hashed of a notice and of what was shown, so that a stranger can compute it again."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from bot.proof import canonical
-from bot.proof.errors import UnusableFile
+from bot.proof.errors import Contradiction, UnusableFile
 
 NOTICE_KEYS: Final = frozenset(
     {
@@ -22,6 +23,43 @@ NOTICE_KEYS: Final = frozenset(
     }
 )
 SHOWN_KEYS: Final = frozenset({"text", "entities", "buttons"})
+NAMED: Final = {
+    "purpose": "purpose",
+    "kind": "kind",
+    "notice_version": "version",
+    "locale": "locale",
+}
+"""What a payload repeats of its notice, by the key in the payload."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """A text as a file holds it, and the hash that identifies it."""
+
+    facts: Mapping[str, Any]
+    sha256: str
+
+
+def read(facts: Any) -> Notice:
+    """Take a notice out of a file. Raises UnusableFile for what has not its form."""
+    if not isinstance(facts, dict):
+        raise UnusableFile("a notice that is not in form")
+    return Notice(facts=facts, sha256=canonical.sha256_hex(notice_canonical(facts)))
+
+
+def check_named(index: int, payload: Mapping[str, Any], text: Notice) -> None:
+    """Raise Contradiction unless this is the text that a payload names."""
+    if text.sha256 != payload.get("notice_sha256"):
+        raise Contradiction(
+            f"entry {index}: the text has hash {text.sha256}, "
+            f"agreed to was {payload.get('notice_sha256')}"
+        )
+    for name, key in NAMED.items():
+        if payload.get(name) != text.facts[key]:
+            raise Contradiction(
+                f"entry {index}: its {name} is {payload.get(name)!r}, "
+                f"that of the text is {text.facts[key]!r}"
+            )
 
 
 def notice_canonical(facts: Mapping[str, Any]) -> bytes:
@@ -31,8 +69,8 @@ def notice_canonical(facts: Mapping[str, Any]) -> bytes:
     return canonical.canonical_bytes(dict(facts))
 
 
-def shown_sha256(shown: Mapping[str, Any]) -> str:
+def shown_sha256(shown: Any) -> str:
     """Hash what was before a person's eyes: text, entities, labels of the buttons."""
-    if shown.keys() != SHOWN_KEYS:
+    if not isinstance(shown, dict) or shown.keys() != SHOWN_KEYS:
         raise UnusableFile("what was shown has other parts than it must have")
-    return canonical.sha256_hex(canonical.canonical_bytes(dict(shown)))
+    return canonical.sha256_hex(canonical.canonical_bytes(shown))

@@ -6,7 +6,8 @@ shown {text, entities, buttons}, shown_sha256, method, update_id, callback_id, m
 message_date, prompt_date, previous, expires, source, software.
 """
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from bot.proof.entry import Entry
@@ -37,6 +38,8 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A table program would run a cell that begins so (OWASP, CSV injection)."""
 ERASURE: Final = "subject.erased"
 CONSENT: Final = "consent."
+NEVER: Final = "~"
+"""Sorts after every time."""
 
 
 def is_consent(entry: Entry) -> bool:
@@ -62,5 +65,38 @@ def csv_cells(line: Mapping[str, Any]) -> list[str]:
     return [_safe(str(line[name])) for name in COLUMNS]
 
 
+def csv_line(cells: Iterable[str]) -> str:
+    """Write a line in the one form that the verifier computes again (RFC 4180, LF line ends).
+
+    Python's csv.writer leaves a lone CR bare, and its reader then refuses the line.
+    """
+    return ",".join(_quoted(cell) for cell in cells) + "\n"
+
+
+def json_line(line: Mapping[str, Any]) -> str:
+    return json.dumps(line, ensure_ascii=False) + "\n"
+
+
+def is_selected(
+    selection: Mapping[str, str], read: Entry, payload: Mapping[str, Any] | None
+) -> bool:
+    """Whether a table of this selection has a line of this entry.
+
+    `from` is inclusive, `to` exclusive, both in the form of the log (RFC 3339 UTC, ms). An entry
+    that cannot be opened tells no purpose, so it belongs into tables of all purposes only.
+    """
+    is_in_period = selection.get("from", "") <= read.time < selection.get("to", NEVER)
+    if not is_consent(read) or not is_in_period:
+        return False
+    purpose = selection.get("purpose")
+    return purpose is None or (payload is not None and payload.get("purpose") == purpose)
+
+
 def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _quoted(cell: str) -> str:
+    if not any(character in cell for character in ',"\r\n'):
+        return cell
+    return '"' + cell.replace('"', '""') + '"'

@@ -1,6 +1,7 @@
 """A person's own proof as a small text file (C2SP tlog-proof): entry, opening, path, checkpoint."""
 
 import base64
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,10 +11,12 @@ from bot.proof.checkpoint import Checkpoint
 from bot.proof.entry import Entry
 from bot.proof.errors import Contradiction, UnusableFile
 from bot.proof.note import VerifierKey
+from bot.proof.payload import CONSENT
 
 HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_BYTES: Final = 1_000_000
 MAX_PATH: Final = 63
+SALT: Final = re.compile(r"[0-9a-f]{64}")
 EXTRA_KEYS: Final = frozenset({"entry", "salt", "payload", "notice", "key"})
 
 
@@ -66,6 +69,8 @@ def verify(data: bytes, trusted: VerifierKey | None = None) -> Proof:
     """
     extra, index, path, signed = _read(data)
     key = note.parse_key(extra["key"])
+    if str(key) != extra["key"]:
+        raise UnusableFile("a proof file whose key is not in form")
     if trusted is not None and trusted != key:
         raise Contradiction(f"signed with another key: {key}, expected {trusted}")
     head = checkpoint.verify(signed, key)
@@ -87,37 +92,39 @@ def verify(data: bytes, trusted: VerifierKey | None = None) -> Proof:
 
 def check_opening(index: int, read: Entry, salt_hex: Any, payload: Any) -> None:
     """Raise Contradiction unless salt and payload are what the entry committed to."""
-    try:
-        salt = bytes.fromhex(salt_hex)
-    except (TypeError, ValueError) as error:
-        raise UnusableFile(f"entry {index}: its salt is not in form") from error
+    # One spelling only: bytes.fromhex would also take capitals and spaces.
+    if not isinstance(salt_hex, str) or not SALT.fullmatch(salt_hex):
+        raise UnusableFile(f"entry {index}: its salt is not in form")
     if not isinstance(payload, dict):
         raise UnusableFile(f"entry {index}: its payload is not in form")
-    found = entry.commitment(salt, payload)
+    found = entry.commitment(bytes.fromhex(salt_hex), payload)
     if found != read.commitment:
         raise Contradiction(
             f"entry {index}: the payload was changed or belongs to another entry; "
             f"its commitment is {found}, expected {read.commitment}"
         )
     event = payload.get("event")
-    if event is not None and read.type != f"consent.{event}":
+    is_named = event is not None or read.type.startswith(CONSENT)
+    if is_named and read.type != f"{CONSENT}{event}":
         raise Contradiction(f"entry {index}: of type {read.type}, but it says {event!r}")
-    shown = payload.get("shown")
-    if shown is not None and notice.shown_sha256(shown) != payload.get("shown_sha256"):
-        raise Contradiction(f"entry {index}: what was shown does not have the hash it names")
+    _check_shown(index, payload)
+
+
+def _check_shown(index: int, payload: Mapping[str, Any]) -> None:
+    shown, named = payload.get("shown"), payload.get("shown_sha256")
+    try:
+        found = None if shown is None else notice.shown_sha256(shown)
+    except UnusableFile as error:
+        raise Contradiction(f"entry {index}: {error}") from error
+    if found != named:
+        raise Contradiction(f"entry {index}: what was shown has hash {found}, it names {named}")
 
 
 def _check_notice(index: int, payload: Mapping[str, Any], text: Any) -> None:
-    if text is None:
-        return
-    if not isinstance(text, dict):
-        raise UnusableFile(f"entry {index}: its notice is not in form")
-    found = canonical.sha256_hex(notice.notice_canonical(text))
-    if found != payload.get("notice_sha256"):
-        raise Contradiction(
-            f"entry {index}: the text has hash {found}, "
-            f"agreed to was {payload.get('notice_sha256')}"
-        )
+    if text is not None:
+        notice.check_named(index, payload, notice.read(text))
+    elif payload.get("notice_sha256") is not None:
+        raise Contradiction(f"entry {index}: the text that it names is not in the file")
 
 
 def _read(data: bytes) -> tuple[dict[str, Any], int, list[bytes], bytes]:

@@ -1,9 +1,15 @@
-"""The words in a bundle: what it proves, and what it does not."""
+"""The words in a bundle or a proof: what it proves, and what it does not."""
 
 from collections import Counter
 from html import escape
 from typing import Final
 
+ONE_PROVEN: Final = (
+    "This entry is in the log of which the checkpoint was signed, at this place.",
+    "The payload is exactly what the entry committed to when it was written.",
+    "The text that the person saw and answered is the one that is named, to the letter.",
+)
+"""What a single proof shows; of the rest of the log it shows nothing."""
 PROVEN: Final = (
     (
         "Every entry of the log up to the checkpoint is here, in its order; none was added, "
@@ -12,9 +18,19 @@ PROVEN: Final = (
     "Each opened payload is exactly what its entry committed to when it was written.",
     "The text that a person agreed to is the one that is named, to the letter.",
 )
-NOT_PROVEN: Final = (
+NOT_ONE_PROVEN: Final = (
+    "This entry is in the log of which the checkpoint was signed, at this place.",
+    "The payload is exactly what the entry committed to when it was written.",
+    "The text that the person saw and answered is the one that is named, to the letter.",
+)
+"""What a single proof shows; of the rest of the log it shows nothing."""
+PROVEN: Final = (
     "Who sat behind the account.",
     "That the person understood the text.",
+    (
+        "Whose the closed entries are: those of erased people and those that were not selected "
+        "look alike."
+    ),
     "That the operator's clock was right (nothing here is stamped by a time authority).",
     "That the signing key is the operator's: compare its fingerprint by another way.",
 )
@@ -34,6 +50,9 @@ README: Final = (
     "- checkpoint.note: size and root of the tree (RFC 6962), signed (C2SP tlog-checkpoint)\n"
     "- public-key.txt: the key, as name+hash+key (C2SP signed-note)\n"
     "- manifest.json, manifest.note: size and SHA-256 of every other file, signed\n"
+    "- consents.csv, consents.jsonl: the opened events as tables; each line is checked against\n"
+    "  its entry, and that none is missing\n"
+    "- summary.html: for reading; it is signed, but proves nothing\n"
 )
 STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;"

@@ -9,7 +9,7 @@ from bot.proof.checkpoint import Checkpoint
 from bot.proof.note import VerifierKey
 from storage import log
 from storage.database import Database
-from storage.keystore import Keystore, SignedTree
+from storage.keystore import Keystore, SignedTree, TreeRolledBack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,26 @@ class Signer:
     async def sign(self, at: datetime) -> tuple[Checkpoint, str]:
         """Return the log as it stands and the signed note of it. Raises TreeRolledBack."""
         opened = self.keystore()
-        last = opened.last_signed()
+        while True:
+            last = opened.last_signed()
+            try:
+                current, signed = await self._sign_after(opened, last)
+                break
+            except TreeRolledBack:
+                # Somebody signed a longer log while we read ours: read again.
+                if opened.last_signed() == last:
+                    raise
+        async with self.database.transaction() as tx:
+            await log.put_checkpoint(tx, current.size, signed, at)
+        return current, signed
+
+    async def _sign_after(
+        self, opened: Keystore, last: SignedTree | None
+    ) -> tuple[Checkpoint, str]:
         async with self.database.snapshot() as tx:
             head = await log.head(tx)
+            if head.root != await log.root_at(tx, head.size):
+                raise TreeRolledBack("the head of the log does not follow from its entries")
             root_then = (
                 await log.root_at(tx, last.size)
                 if last is not None and last.size <= head.size
@@ -41,6 +58,4 @@ class Signer:
             extends=lambda before: before == last and root_then == before.root,
             sign=lambda: checkpoint.sign(current, opened.keyring.signing_seed),
         )
-        async with self.database.transaction() as tx:
-            await log.put_checkpoint(tx, head.size, signed, at)
         return current, signed

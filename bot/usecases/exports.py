@@ -1,7 +1,5 @@
 """Taking the consent log out: tables to read, the bundle to verify."""
 
-import csv
-import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,12 +9,12 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bot.consent.rules import PurposeId
+from bot.consent.rules import EntryId, PurposeId
 from bot.privacy.keyring import KeyMissing, WrappedKey
 from bot.proof import canonical, entry, note
 from bot.proof.bundle import Bundle, BundleWriter
 from bot.proof.entry import Entry
-from bot.proof.payload import COLUMNS, csv_cells, is_consent, row
+from bot.proof.payload import COLUMNS, csv_cells, csv_line, is_selected, json_line, row
 from bot.usecases.checkpoints import Signer
 from bot.usecases.journal import Journal, opened
 from storage import keys, log, notices
@@ -38,22 +36,22 @@ class Format(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which payloads are opened: from `start` on, before `end`, of one purpose."""
+    """Which payloads are opened: from `start` on, before `end`, of one purpose.
+
+    Instants in any zone; one without a zone is refused, it would mean another time elsewhere.
+    """
 
     start: datetime | None = None
     end: datetime | None = None
     purpose_id: PurposeId | None = None
 
-    def takes(self, read: Entry, payload: dict[str, Any] | None) -> bool:
-        if self.start is not None and read.time < entry.rfc3339(self.start):
-            return False
-        if self.end is not None and read.time >= entry.rfc3339(self.end):
-            return False
-        if self.purpose_id is None:
-            return True
-        return payload is not None and payload.get("purpose") == self.purpose_id
+    def __post_init__(self) -> None:
+        for instant in (self.start, self.end):
+            if instant is not None and instant.tzinfo is None:
+                raise ValueError("a selection by a time without a zone")
 
     def to_json(self) -> dict[str, str]:
+        """Return the selection as `bot.proof.payload.is_selected` reads it."""
         facts = {
             "from": None if self.start is None else entry.rfc3339(self.start),
             "to": None if self.end is None else entry.rfc3339(self.end),
@@ -98,14 +96,14 @@ class ExportDesk:
         """Write one file; return the number of lines of the table in it. Raises OSError."""
         if kind is Format.BUNDLE:
             return await self._write_bundle(path, selection, at, progress)
-        count = 0
+        count, wanted = 0, selection.to_json()
         async with self.database.snapshot() as tx:
             size = (await log.head(tx)).size
             with path.open("w", encoding="utf-8", newline="") as file:
                 add = _csv_writer(file) if kind is Format.CSV else _jsonl_writer(file)
                 async for one in self._opened(tx, size):
                     progress(one.index + 1, size)
-                    if is_consent(one.read) and selection.takes(one.read, one.payload):
+                    if is_selected(wanted, one.read, one.payload):
                         add(row(one.index, one.read, one.payload))
                         count += 1
         return count
@@ -117,13 +115,14 @@ class ExportDesk:
         at: datetime,
         progress: Callable[[int, int], None],
     ) -> int:
+        wanted = selection.to_json()
         current, signed = await self.signer.sign(at)
         async with self.database.snapshot() as tx:
-            texts = await notices.all_texts(tx)
+            texts = {text.entry_id: text for text in await notices.all_texts(tx)}
             with BundleWriter(path) as writer:
                 async for one in self._opened(tx, current.size):
                     progress(one.index + 1, current.size)
-                    is_chosen = is_consent(one.read) and selection.takes(one.read, one.payload)
+                    is_chosen = is_selected(wanted, one.read, one.payload)
                     writer.add(
                         one.index,
                         one.read,
@@ -131,14 +130,15 @@ class ExportDesk:
                         payload=one.payload if is_chosen or _is_public(one) else None,
                         in_table=is_chosen,
                     )
-                for text in texts:
-                    writer.add_notice(text.canonical, text.entry_id)
+                    # Only those below the checkpoint: a text may have been published since.
+                    if text := texts.get(EntryId(one.read.id)):
+                        writer.add_notice(text.canonical, text.entry_id)
                 seed = self.journal.keyring().signing_seed
                 return writer.finish(
                     Bundle(
                         origin=current.origin,
                         created=entry.rfc3339(at),
-                        selection=selection.to_json(),
+                        selection=wanted,
                         checkpoint=signed,
                         key=self.signer.key,
                     ),
@@ -175,10 +175,9 @@ def _is_public(one: OpenedEntry) -> bool:
 
 
 def _csv_writer(file: Any) -> Callable[[dict[str, Any]], Any]:
-    writer = csv.writer(file)
-    writer.writerow(COLUMNS)
-    return lambda line: writer.writerow(csv_cells(line))
+    file.write(csv_line(COLUMNS))
+    return lambda line: file.write(csv_line(csv_cells(line)))
 
 
 def _jsonl_writer(file: Any) -> Callable[[dict[str, Any]], Any]:
-    return lambda line: file.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return lambda line: file.write(json_line(line))
