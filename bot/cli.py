@@ -21,6 +21,7 @@ from bot.consent.loader import PurposesFileError, load
 from bot.errors import AssentError, ConfigurationError
 from bot.proof import note, verifier
 from bot.proof.errors import ProofError
+from bot.proof.proof_file import Proof
 from bot.settings import Settings, load_settings
 from bot.usecases.exports import Format, Selection
 
@@ -269,6 +270,8 @@ def verify(files: tuple[Path, ...], key_text: str | None) -> int:
 def _told(report: verifier.Report) -> str:
     lines = [f"{report.file}: {'holds' if report.ok else 'DOES NOT HOLD'}"]
     lines += [f"  ✗ {failure}" for failure in report.failures]
+    if report.proof is not None:
+        lines += _claims(report.proof)
     if report.ok:
         lines.append(f"  log {report.origin}, {report.size} entries, {report.opened} opened")
         lines += [f"  ✓ {line}" for line in report.proven]
@@ -283,6 +286,13 @@ def _told(report: verifier.Report) -> str:
     lines.append("  not proven:")
     lines += [f"    - {line}" for line in report.not_proven]
     return "\n".join(lines)
+
+
+def _claims(proof: Proof) -> list[str]:
+    """Say what a person's proof is about, in the words of its own payload."""
+    names = ("event", "purpose", "notice_version", "account", "previous")
+    said = [f"{name} {proof.payload[name]}" for name in names if name in proof.payload]
+    return [f"  entry {proof.index}, {proof.entry.time}: {', '.join(said)}"]
 
 
 class _Progress:

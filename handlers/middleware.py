@@ -5,7 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from aiogram import BaseMiddleware
-from aiogram.types import CallbackQuery, ChatMemberUpdated, Message, TelegramObject, User
+from aiogram.types import (
+    CallbackQuery,
+    ChatMemberUpdated,
+    ErrorEvent,
+    Message,
+    TelegramObject,
+    User,
+)
 
 from bot.consent.rules import Reach
 from bot.privacy.profile import Profile
@@ -35,7 +42,7 @@ class Introduction(BaseMiddleware):
     async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
         user: User | None = getattr(event, "from_user", None)
         person = None if user is None else await self._person(event, user, data["stored_at"])
-        locale = self._locale(person, user)
+        locale = spoken(self.people, person, user)
         data["person"] = person
         data["locale"] = locale
         with self.language.speaking(locale):
@@ -59,11 +66,6 @@ class Introduction(BaseMiddleware):
             return await self.people.find(str(user.id))
         return None
 
-    def _locale(self, person: Person | None, user: User | None) -> str:
-        if person is not None:
-            return person.locale
-        return self.people.locale_for((user.language_code if user else None) or "")
-
 
 def _profile(user: User, text: str | None) -> Profile:
     return Profile(
@@ -74,3 +76,25 @@ def _profile(user: User, text: str | None) -> Profile:
         language=user.language_code or "",
         source=source_of(text),
     )
+
+
+class ErrorLanguage(BaseMiddleware):
+    """Lets errors speak the language of whoever caused them."""
+
+    def __init__(self, people: People, language: Language) -> None:
+        self.people = people
+        self.language = language
+
+    async def __call__(self, handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
+        assert isinstance(event, ErrorEvent)  # noqa: S101 only errors come here
+        user: User | None = getattr(event.update.event, "from_user", None)
+        person = None if user is None else await self.people.find(str(user.id))
+        with self.language.speaking(spoken(self.people, person, user)):
+            return await handler(event, data)
+
+
+def spoken(people: People, person: Person | None, user: User | None) -> str:
+    """Choose a language: what somebody chose here, else what Telegram says of them."""
+    if person is not None:
+        return person.locale
+    return people.locale_for((user.language_code if user else None) or "")

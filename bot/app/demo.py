@@ -19,6 +19,7 @@ from bot.supervisor import Supervisor
 EXAMPLE: Final = Path(__file__).resolve().parents[2] / "examples"
 TOKEN: Final = "4242:demo_token_of_the_simulator"  # noqa: S105 the simulator's, worth nothing
 OWNER_ID: Final = 1001
+CAPTIONS: Final = {2001: "customer", 2002: "customer", OWNER_ID: "owner of the shop"}
 TIPS: Final = (
     "In Anna's chat press START, read what the shop asks for, and agree.",
     (
@@ -41,7 +42,8 @@ async def run(port: int, tell: Callable[[str], None]) -> None:
     tell(f"http://127.0.0.1:{port}")
     folder = Path(tempfile.mkdtemp(prefix="assent-demo-"))
     try:
-        async with serve(sandbox, port, extra=lambda: page_routes(sandbox, people, tips=TIPS)):
+        routes = page_routes(sandbox, people, tips=TIPS, captions=CAPTIONS)
+        async with serve(sandbox, port, extra=lambda: routes):
             _say_what_to_try(tell)
             async with Supervisor() as tasks:
                 tasks.start(running.run(_settings(sandbox.url, folder), _ignore), name="bot")

@@ -42,7 +42,7 @@ from handlers.conversation_storage import ConversationStorage
 from handlers.customer.reception import Reception
 from handlers.faults import apologise
 from handlers.i18n import Language, _
-from handlers.middleware import Introduction
+from handlers.middleware import ErrorLanguage, Introduction
 from handlers.operator.drafting import Drafting
 from handlers.operator.telling import Teller
 from handlers.roles import Roles
@@ -327,7 +327,7 @@ def build_dispatcher(
     introduction = Introduction(desks.people, language, menus.greet)
     for observer in (dispatcher.message, dispatcher.callback_query, dispatcher.my_chat_member):
         observer.outer_middleware(introduction)
-    dispatcher.errors.outer_middleware(introduction)
+    dispatcher.errors.outer_middleware(ErrorLanguage(desks.people, language))
     include_all(dispatcher)
     return dispatcher
 

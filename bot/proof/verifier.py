@@ -19,8 +19,9 @@ from bot.proof.merkle import Frontier
 from bot.proof.note import VerifierKey
 from bot.proof.notice import Notice
 from bot.proof.payload import CONSENT, is_selected, row
+from bot.proof.proof_file import Proof
 from bot.proof.tables import Tables
-from bot.proof.words import NOT_PROVEN, PROVEN
+from bot.proof.words import NOT_PROVEN, ONE_NOT_PROVEN, ONE_PROVEN, PROVEN
 
 ZIP: Final = b"PK"
 MAX_LINE: Final = 1_000_000
@@ -44,6 +45,10 @@ class Report:
     opened: int = 0
     failures: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    is_single: bool = False
+    """One person's proof, not a bundle."""
+    proof: Proof | None = None
+    """What a single proof says, once it holds."""
 
     @property
     def ok(self) -> bool:
@@ -51,11 +56,13 @@ class Report:
 
     @property
     def proven(self) -> tuple[str, ...]:
-        return PROVEN if self.ok else ()
+        if not self.ok:
+            return ()
+        return ONE_PROVEN if self.is_single else PROVEN
 
     @property
     def not_proven(self) -> tuple[str, ...]:
-        return NOT_PROVEN
+        return ONE_NOT_PROVEN if self.is_single else NOT_PROVEN
 
     def fail(self, what: str) -> None:
         if len(self.failures) < MAX_FAILURES:
@@ -78,13 +85,13 @@ def verify_proof(data: bytes, name: str, trusted: VerifierKey | None = None) -> 
     """Check one person's proof of one answer. Raises UnusableFile when it is not one."""
     if not data.startswith(f"{proof_file.HEADER}\n".encode()) or len(data) > proof_file.MAX_BYTES:
         raise UnusableFile("neither a bundle nor a proof file")
-    report = Report(name, is_key_given=trusted is not None)
+    report = Report(name, is_key_given=trusted is not None, is_single=True)
     try:
         proof = proof_file.verify(data, trusted)
     except ProofError as error:
         report.fail(str(error))
         return report
-    report.key, report.origin = proof.key, proof.checkpoint.origin
+    report.proof, report.key, report.origin = proof, proof.key, proof.checkpoint.origin
     report.size, report.opened = proof.checkpoint.size, 1
     return report
 

@@ -4,7 +4,7 @@ from collections import Counter
 from html import escape
 from typing import Final
 
-ONE_PROVEN: Final = (
+ONE_ONE_PROVEN: Final = (
     "This entry is in the log of which the checkpoint was signed, at this place.",
     "The payload is exactly what the entry committed to when it was written.",
     "The text that the person saw and answered is the one that is named, to the letter.",
@@ -18,21 +18,22 @@ PROVEN: Final = (
     "Each opened payload is exactly what its entry committed to when it was written.",
     "The text that a person agreed to is the one that is named, to the letter.",
 )
-NOT_ONE_PROVEN: Final = (
-    "This entry is in the log of which the checkpoint was signed, at this place.",
-    "The payload is exactly what the entry committed to when it was written.",
-    "The text that the person saw and answered is the one that is named, to the letter.",
-)
-"""What a single proof shows; of the rest of the log it shows nothing."""
-PROVEN: Final = (
+_NEVER_PROVEN: Final = (
     "Who sat behind the account.",
     "That the person understood the text.",
+    "That the operator's clock was right (nothing here is stamped by a time authority).",
+    "That the signing key is the operator's: compare its fingerprint by another way.",
+)
+ONE_NOT_PROVEN: Final = (
+    *_NEVER_PROVEN,
+    "What came before and after: a later withdrawal is an entry of its own.",
+)
+NOT_PROVEN: Final = (
+    *_NEVER_PROVEN,
     (
         "Whose the closed entries are: those of erased people and those that were not selected "
         "look alike."
     ),
-    "That the operator's clock was right (nothing here is stamped by a time authority).",
-    "That the signing key is the operator's: compare its fingerprint by another way.",
 )
 README: Final = (
     "This bundle is the consent log of the operator named in checkpoint.note.\n\n"

@@ -155,8 +155,7 @@ class Shop:
         """Let the owner send a message to everybody who agreed to a purpose."""
         await self.preview(text, purpose)
         await self.owner.press("Send now")
-        await self.owner.wait(lambda m: m.button("Yes, send") is not None)
-        await self.owner.press("Yes, send")
+        await self.press(self.owner, "Yes, send")
 
     async def preview(self, text: str, purpose: str = "offers") -> Seen:
         owner = self.owner
@@ -165,6 +164,10 @@ class Shop:
         await owner.wait("Now send me", after=after.id - 1)
         sent = await owner.send(text)
         return await owner.wait("Preview", after=sent.id)
+
+    async def press(self, person: Person, label: str) -> dict[str, Any]:
+        """Wait until a message shows a button, then press it."""
+        return await person.press(label, await person.wait(lambda m: m.button(label) is not None))
 
     async def say(self, person: Person, text: str, expected: str | Callable[[Seen], bool]) -> Seen:
         """Say something and wait for the answer to it."""
