@@ -4,7 +4,7 @@ from collections import Counter
 from html import escape
 from typing import Final
 
-ONE_ONE_PROVEN: Final = (
+ONE_PROVEN: Final = (
     "This entry is in the log of which the checkpoint was signed, at this place.",
     "The payload is exactly what the entry committed to when it was written.",
     "The text that the person saw and answered is the one that is named, to the letter.",
