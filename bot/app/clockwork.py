@@ -70,6 +70,8 @@ def _survives(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[Non
     async def tick() -> None:
         try:
             await work()
+        except asyncio.CancelledError:
+            return  # the program ends; APScheduler would call that an error
         except (SQLAlchemyError, AssentError, OSError) as error:
             log.error("clock.failed", work=work.__name__, **describe(error))
 

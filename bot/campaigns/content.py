@@ -35,6 +35,7 @@ KEPT_ENTITIES: Final = frozenset(
     }
 )
 """Formatting that a bot may send; links, mentions and the like are found by Telegram anew."""
+HOST: Final = re.compile(r"[^.]+(\.[^.]+)+\.?")
 LINK_LINE: Final = re.compile(r"(?P<text>.+?)\s+[-–—:]\s+(?P<url>\S+)")
 
 
@@ -181,11 +182,12 @@ def faults(content: Content, label: str | None) -> list[ContentFault]:
 
 def parse_links(text: str) -> tuple[LinkButton, ...]:
     """Read link buttons, one a line: "Our shop - https://example.com". Raises LinkFault."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    links = []
-    for number, line in enumerate(lines, start=1):
-        found = LINK_LINE.fullmatch(line)
-        if found is None or not _is_link(found["text"], found["url"]) or number > LINK_LIMIT:
+    links: list[LinkButton] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        found = LINK_LINE.fullmatch(line.strip())
+        if found is None or not _is_link(found["text"], found["url"]) or len(links) == LINK_LIMIT:
             raise LinkFault(str(number))
         links.append(LinkButton(text=found["text"], url=found["url"]))
     if not links:
@@ -196,8 +198,9 @@ def parse_links(text: str) -> tuple[LinkButton, ...]:
 def _is_link(text: str, url: str) -> bool:
     try:
         parts = urlsplit(url)
+        is_page = parts.scheme in {"http", "https"} and parts.port != 0
     except ValueError:
         return False
-    host = parts.hostname or ""
-    is_page = parts.scheme in {"http", "https"} and "." in host
-    return (is_page or parts.scheme == "tg") and 0 < utf16_length(text) <= LINK_TEXT_LIMIT
+    is_page = is_page and HOST.fullmatch(parts.hostname or "") is not None
+    is_app = parts.scheme == "tg" and bool(parts.netloc)
+    return (is_page or is_app) and 0 < utf16_length(text) <= LINK_TEXT_LIMIT

@@ -78,7 +78,9 @@ def label(catalogue: Catalogue, purpose: Purpose, locale: str, erid: str | None)
     controller = catalogue.controller
     rules = rules_of(controller.country)
     language = rules.label_locale or locale
-    name = controller.name.get(language, controller.name[locale])
+    # A locale that is served no longer must not leave a campaign without its label.
+    names = controller.name
+    name = names.get(language) or names.get(locale) or next(iter(names.values()))
     parts = [
         f"{_word(rules.advertisement_word, locale)}. {name}",
         _registration(rules, controller.inn or controller.registration, locale),

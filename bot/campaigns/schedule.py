@@ -1,6 +1,7 @@
 """When a campaign starts: what operators type, in their own time zone, across clock changes."""
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Final
@@ -9,12 +10,14 @@ from zoneinfo import ZoneInfo
 from bot.errors import AssentError, phrase
 
 FURTHEST: Final = timedelta(days=366)
+ONE_DAY: Final = timedelta(days=1)
 GRACE: Final = timedelta(hours=1)
 """A campaign that is later than this (the program did not run) asks before it starts."""
 TODAY: Final = frozenset({"", "today", "сегодня"})
 TOMORROW: Final = frozenset({"tomorrow", "завтра"})
 TYPED: Final = re.compile(
-    r"(?:(?P<day>\S+?),?\s+)?(?:(?:at|в)\s+)?(?P<hour>\d{1,2})[:.](?P<minute>\d\d)", re.IGNORECASE
+    r"(?:(?P<day>(?!(?:at|в)\s)\S+?),?\s+)?(?:(?:at|в)\s+)?(?P<hour>\d{1,2})[:.](?P<minute>\d\d)",
+    re.IGNORECASE,
 )
 ISO_DATE: Final = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})")
 DOTTED_DATE: Final = re.compile(r"(\d{1,2})\.(\d{1,2})(?:\.(\d{4}))?")
@@ -68,9 +71,14 @@ def parse(text: str, now: datetime, zone: ZoneInfo) -> Moment:
         day = _day((found["day"] or "").lower(), today)
     except ValueError as error:
         raise ScheduleError from error
+    if abs(day - today) > FURTHEST + ONE_DAY:  # far enough from where datetimes end
+        raise TimePast if day < today else TimeTooFar
+    has_day = found["day"] is not None
+    if not has_day and clock <= now.astimezone(zone).time():
+        day += ONE_DAY
     moment = _moment(day, clock, zone)
-    if moment.at <= now and found["day"] is None:
-        moment = _moment(today + timedelta(days=1), clock, zone)
+    if not has_day and moment.at <= now:  # the clocks went back: it was the first one
+        moment = _moment(day + ONE_DAY, clock, zone)
     return _checked(moment, now)
 
 
@@ -81,7 +89,7 @@ def in_hours(hours: int, now: datetime, zone: ZoneInfo) -> Moment:
 
 
 def tomorrow_at(hour: int, now: datetime, zone: ZoneInfo) -> Moment:
-    day = now.astimezone(zone).date() + timedelta(days=1)
+    day = now.astimezone(zone).date() + ONE_DAY
     return _checked(_moment(day, time(hour), zone), now)
 
 
@@ -89,15 +97,23 @@ def _day(text: str, today: date) -> date:
     if text in TODAY:
         return today
     if text in TOMORROW:
-        return today + timedelta(days=1)
+        return today + ONE_DAY
     if found := ISO_DATE.fullmatch(text):
         return date(*map(int, found.groups()))
     if found := DOTTED_DATE.fullmatch(text):
         day, month, year = found.groups()
         if year:
             return date(int(year), int(month), int(day))
-        this_year = date(today.year, int(month), int(day))
-        return this_year if this_year >= today else this_year.replace(year=today.year + 1)
+        return _next(int(day), int(month), today)
+    raise ScheduleError
+
+
+def _next(day: int, month: int, today: date) -> date:
+    """The next day of this name; 29 February may have to wait for a leap year."""
+    for year in (today.year, today.year + 1):
+        with suppress(ValueError):
+            if (found := date(year, month, day)) >= today:
+                return found
     raise ScheduleError
 
 

@@ -40,7 +40,7 @@ class DeliveryState(StrEnum):
     """Committed: the request may be on the wire."""
     SENT = "sent"
     FAILED = "failed"
-    """Telegram said no (400, 403)."""
+    """Telegram said no (400, 403), or the message could not be made."""
     SUPPRESSED = "suppressed"
     """Not sent, because it must not be."""
     UNCERTAIN = "uncertain"
@@ -65,7 +65,7 @@ CAMPAIGN_MOVES: Final = {
     _C.DRAFT: {_C.SCHEDULED, _C.RUNNING, _C.CANCELLED},
     _C.SCHEDULED: {_C.RUNNING, _C.PAUSED, _C.CANCELLED},
     _C.RUNNING: {_C.PAUSED, _C.FINISHED, _C.CANCELLED},
-    _C.PAUSED: {_C.RUNNING, _C.CANCELLED},
+    _C.PAUSED: {_C.SCHEDULED, _C.RUNNING, _C.CANCELLED},
     _C.FINISHED: set[CampaignState](),
     _C.CANCELLED: set[CampaignState](),
 }

@@ -47,7 +47,8 @@ class Body:
         return Prepared(method="sendDocument", fields={**fields, "document": self.content.file_id})
 
     def _keyboard(self, locale: str, delivery_id: str) -> list[list[dict[str, str]]]:
-        words = self.words[locale]
+        # A locale that is served no longer must not keep a message from being left.
+        words = self.words.get(locale) or next(iter(self.words.values()))
         links = [[{"text": link.text, "url": link.url}] for link in self.content.buttons]
         return [
             *links,

@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 WINDOW_SECONDS: Final = 1.0
-BURST_SECONDS: Final = 0.05
-"""A campaign may catch up on this much, so that one wake-up can start several sends."""
+CATCH_UP_SECONDS: Final = 0.1
+"""A campaign that comes late may make up for this much, or every late wake-up would cost speed."""
+ROUNDING: Final = 1e-6
 
 
 class Pace:
@@ -29,7 +30,8 @@ class Pace:
         self._cooling: deque[float] = deque()
         self._waiting_answers = 0
         self._turn = asyncio.Lock()
-        self._broadcast_due = 0.0
+        self._next_due = 0.0
+        """When the next message of a campaign may start."""
         self._resumes_at = 0.0
 
     # --- answers ------------------------------------------------------------------------------
@@ -60,18 +62,18 @@ class Pace:
         now = self._now()
         if self._waiting_answers or not self._has_place():
             return 0
-        burst = max(1, int(self.rate * BURST_SECONDS))
-        self._broadcast_due = max(self._broadcast_due, now - burst / self.rate)
-        due = int((now - self._broadcast_due) * self.rate)
-        taken = min(wanted, due, self.capacity - self._used())
-        if taken > 0:
-            self._broadcast_due += taken / self.rate
-            self._in_use += taken
-        return max(taken, 0)
+        self._next_due = max(self._next_due, now - CATCH_UP_SECONDS)
+        late = (now - self._next_due) * self.rate
+        due = int(late + ROUNDING) + 1 if late > -ROUNDING else 0
+        taken = max(0, min(wanted, due, self.capacity - self._used()))
+        self._next_due += taken / self.rate
+        self._in_use += taken
+        return taken
 
     def give_back(self, unused: int) -> None:
         """Return places that were taken and not used: nothing was written for them."""
         self._in_use -= unused
+        self._next_due -= unused / self.rate
 
     def release(self) -> None:
         """End one send: its place stays taken for the rest of the window."""
@@ -109,5 +111,4 @@ class Pace:
 
     def seconds_until_due(self) -> float:
         """How long until a campaign may start its next message."""
-        due = self._broadcast_due + 1 / self.rate - self._now()
-        return max(self.seconds_until_free(), due, 0.0)
+        return max(self.seconds_until_free(), self._next_due - self._now(), 0.0)

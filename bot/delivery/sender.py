@@ -1,56 +1,66 @@
 """The loop that sends: takes in audiences, claims within the pace, sends, records.
 
 One sender per bot. `sending` is committed before the request leaves; the result is written by
-the holder of the fence. Nothing waits in `sending`: places are taken before the commit.
+the holder of the fence. Nothing waits in `sending`: places are taken before the commit. Running
+campaigns take turns.
 """
 
 import asyncio
 import base64
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from enum import Enum, auto
 from typing import Final
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.campaigns.campaign import PauseReason
 from bot.campaigns.states import CampaignState, DeliveryState, OccurrenceState
 from bot.clock import Clock
-from bot.consent.rules import Reach, Standing, SubjectId
+from bot.consent.rules import Standing, SubjectId
 from bot.delivery import gate
 from bot.delivery.body import Body
-from bot.delivery.channel import Channel, Outcome
+from bot.delivery.channel import Channel, Outcome, Prepared
 from bot.delivery.flights import Flight, Flights
 from bot.delivery.gate import Cleared
 from bot.delivery.pace import Pace
+from bot.delivery.results import Recorder, landing
+from bot.errors import AssentError
+from bot.logs import describe
 from bot.privacy.envelope import open_json
 from bot.privacy.keyring import Keyring
 from bot.supervisor import Supervisor
-from storage import campaigns, consents, deliveries, facts, notices, subjects
+from storage import campaigns, consents, deliveries, facts, notices
 from storage.database import Database
-from storage.deliveries import Result, Running
+from storage.deliveries import Running
 from storage.facts import Fact
 
 log = structlog.get_logger(__name__)
 
 AUDIENCE_CHUNK: Final = 500
-SAME_ERROR_LIMIT: Final = 20
-"""When this many first recipients get the same error about the content, the campaign rests."""
 IDLE_SECONDS: Final = 1.0
 HALT_SECONDS: Final = 30.0
 CHAT_SECONDS: Final = 1.0
 """A chat gets at most one message of a campaign a second (Bot API FAQ)."""
 STORAGE_RETRY_SECONDS: Final = 1.0
+SHORTEST_REST_SECONDS: Final = 0.001
+LANDING_SECONDS: Final = 60.0
+"""How long a clean end waits for what is on its way; longer than a request can last."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Tally:
-    """How a running campaign fares in this process: enough to see an error everybody gets."""
+class Progress(Enum):
+    """What came of one campaign's turn."""
 
-    sent: int = 0
-    refused_content: int = 0
+    WORKED = auto()
+    NOTHING = auto()
+    """Whoever is left cannot be written to at this moment."""
+    BLOCKED = auto()
+    """The pace or the concurrency allows nobody a message at this moment."""
+    FAILED = auto()
+    """The database did not commit; nothing was sent."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,119 +76,167 @@ class Sender:
     bodies: Callable[[str], Awaitable[Body]]
     """The prepared message of a campaign, by its id."""
     concurrency: int
+    audience_chunk: int = AUDIENCE_CHUNK
+    """People taken into the audience in one transaction."""
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     is_held: Callable[[], bool] = lambda: False
     """True while nothing may be sent (the backlog of updates is not handled yet)."""
     _prepared: dict[tuple[str, int], Body] = field(default_factory=dict)
-    _tallies: dict[str, Tally] = field(default_factory=dict)
     _recent: dict[SubjectId, float] = field(default_factory=dict)
-    _results: asyncio.Queue[tuple[Flight, Result, Running, Outcome]] = field(
-        default_factory=asyncio.Queue
-    )
+    _recorder: Recorder = field(init=False)
+    _is_ending: bool = False
+    _served: str = ""
+    """The occurrence that had its turn last."""
+
+    def __post_init__(self) -> None:
+        self._recorder = Recorder(
+            database=self.database,
+            pace=self.pace,
+            flights=self.flights,
+            clock=self.clock,
+            wake=self.wake,
+        )
 
     async def run(self) -> None:
         """Send until cancelled. Sends that were begun are finished and recorded first."""
         await self._restore_pause()
         async with Supervisor() as tasks:
-            recorder = tasks.start(self._record_results(), name="delivery results")
+            recorder = tasks.start(self._recorder.run(), name="delivery results")
+            sending = tasks.start(self._send_until_ending(tasks), name="sending")
             try:
-                await self._send_forever(tasks)
+                # A cancellation inside a transaction would leave doubt about what was committed,
+                # and messages in doubt that were never written: the loop ends by itself.
+                await asyncio.shield(sending)
             finally:
-                await self._land()
+                self._is_ending = True
+                self.wake.set()
+                await self._land(sending, recorder)
                 recorder.cancel()
 
-    async def _send_forever(self, tasks: Supervisor) -> None:
-        while True:
+    async def _send_until_ending(self, tasks: Supervisor) -> None:
+        while not self._is_ending:
+            self.wake.clear()
             try:
-                busy = await self._step(tasks)
+                rest_seconds = await self._step(tasks)
             except SQLAlchemyError as error:
-                # Nothing was sent: what is claimed is claimed by the commit that failed.
-                log.error("delivery.storage_failed", error=type(error).__name__)
+                log.error("delivery.storage_failed", **describe(error))
                 await asyncio.sleep(STORAGE_RETRY_SECONDS)
-                continue
-            if not busy:
-                await self._rest()
+            else:
+                await self._rest(rest_seconds)
 
-    async def _rest(self) -> None:
-        self.wake.clear()
-        try:
-            async with asyncio.timeout(IDLE_SECONDS):
-                await self.wake.wait()
-        except TimeoutError:
+    async def _rest(self, seconds: float) -> None:
+        """Rest until `wake`: a campaign has started, or a result was recorded."""
+        if seconds == 0 or self._is_ending:
+            await asyncio.sleep(0)
             return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.wake.wait()
 
-    async def _step(self, tasks: Supervisor) -> bool:
-        """Do what can be done now; False when there is nothing to do."""
+    async def _step(self, tasks: Supervisor) -> float:
+        """Do what can be done now; return for how many seconds there is nothing more to do."""
         if self.is_held():
-            return False
+            return IDLE_SECONDS
         async with self.database.snapshot() as tx:
             running = await deliveries.running(tx)
         if not running:
-            self._tallies.clear()
+            self._recorder.forget()
             self._prepared.clear()
-            return False
+            return IDLE_SECONDS
         worked = False
-        for occurrence in running:
-            if not occurrence.is_complete:
-                await self._take_in(occurrence)
-                worked = True
-            worked = await self._send_some(occurrence, tasks) or worked
-        if not worked and self.flights:
-            await asyncio.sleep(max(self.pace.seconds_until_due(), 0.005))
-            return True
-        return worked
+        for occurrence in self._in_turn(running):
+            progress = await self._advance(occurrence, tasks)
+            if progress is Progress.BLOCKED:
+                # Whose turn it is begins the next step, so that nobody is passed over.
+                return await self._wait_for_place()
+            self._served = occurrence.occurrence_id
+            if progress is Progress.FAILED:
+                return STORAGE_RETRY_SECONDS
+            worked = worked or progress is Progress.WORKED
+        return 0 if worked else self._seconds_until_rested()
+
+    def _in_turn(self, running: list[Running]) -> list[Running]:
+        """Begin behind the one that was served last."""
+        ids = [occurrence.occurrence_id for occurrence in running]
+        first = ids.index(self._served) + 1 if self._served in ids else 0
+        return running[first:] + running[:first]
+
+    async def _advance(self, occurrence: Running, tasks: Supervisor) -> Progress:
+        if occurrence.is_complete:
+            return await self._send_some(occurrence, tasks)
+        await self._take_in(occurrence)
+        progress = await self._send_some(occurrence, tasks)
+        return Progress.WORKED if progress is Progress.NOTHING else progress
+
+    async def _wait_for_place(self) -> float:
+        if len(self.flights) >= self.concurrency:
+            return IDLE_SECONDS  # woken when a result is recorded
+        # A result that is recorded meanwhile frees no place: it must not wake.
+        seconds = max(self.pace.seconds_until_due(), SHORTEST_REST_SECONDS)
+        await asyncio.sleep(min(seconds, IDLE_SECONDS))
+        return 0
 
     # --- the audience -------------------------------------------------------------------------
 
     async def _take_in(self, running: Running) -> None:
         now = self.clock()
         async with self.database.transaction() as tx:
+            current = await deliveries.still_running(tx, running.occurrence_id)
+            if current is None or current.is_complete:
+                return
             terms = await notices.terms(tx)
             people = await consents.audience(
-                tx, running.purpose_id, terms, now, after=running.cursor, limit=AUDIENCE_CHUNK
+                tx, current.purpose_id, terms, now, after=current.cursor, limit=self.audience_chunk
             )
             if people:
                 taken = [(_new_id(), person) for person in people]
-                await deliveries.add_ready(tx, running.occurrence_id, taken, now)
-                await campaigns.set_cursor(tx, running.occurrence_id, people[-1])
-            if len(people) < AUDIENCE_CHUNK:
+                await deliveries.add_ready(tx, current.occurrence_id, taken, now)
+                await campaigns.set_cursor(tx, current.occurrence_id, people[-1])
+            if len(people) < self.audience_chunk:
                 await campaigns.move_occurrences(
                     tx,
-                    running.campaign_id,
+                    current.campaign_id,
                     OccurrenceState.SENDING,
                     if_in=[OccurrenceState.COLLECTING],
                 )
 
     # --- claim, gate, send --------------------------------------------------------------------
 
-    async def _send_some(self, running: Running, tasks: Supervisor) -> bool:
+    async def _send_some(self, running: Running, tasks: Supervisor) -> Progress:
         places = self.pace.take(self.concurrency - len(self.flights))
         if not places:
-            return await self._wait_for_place()
-        used = 0
-        try:
-            cleared, suppressed = await self._claim(running, places)
-            body = await self._body(running) if cleared else None
-            for one in cleared:
-                assert body is not None  # noqa: S101 cleared is not empty
-                flight = self.flights.begin(one.candidate.subject_id)
-                tasks.start(self._fly(flight, one, body, running), name="delivery")
-                used += 1
-        finally:
-            self.pace.give_back(places - used)
-        if not cleared and not suppressed and running.is_complete:
+            return Progress.BLOCKED
+        progress = await self._depart(running, places, tasks)
+        if progress is Progress.NOTHING and running.is_complete:
             return await self._finish_if_done(running)
-        return True
+        return progress
 
-    async def _wait_for_place(self) -> bool:
-        await asyncio.sleep(min(max(self.pace.seconds_until_due(), 0.002), IDLE_SECONDS))
-        return True
-
-    async def _claim(self, running: Running, limit: int) -> tuple[list[Cleared], int]:
-        async with self.database.transaction() as tx:
-            return await gate.claim(
-                tx, running, leaving_alone=self._resting(), limit=limit, at=self.clock()
-            )
+    async def _depart(self, running: Running, places: int, tasks: Supervisor) -> Progress:
+        """Claim, then start one flight for each that was cleared."""
+        taken: list[tuple[Flight, Cleared]] = []
+        try:
+            async with self.database.transaction() as tx:
+                cleared, suppressed = await gate.claim(
+                    tx, running, leaving_alone=self._resting(), limit=places, at=self.clock()
+                )
+                # Begun before the commit: a withdrawal that comes after it finds them all.
+                taken = [(self.flights.begin(one.candidate.subject_id), one) for one in cleared]
+        except SQLAlchemyError as error:
+            log.error("delivery.storage_failed", **describe(error))
+            self.pace.give_back(places)
+            # Where the commit did happen after all, the row goes back: nothing was written.
+            for flight, one in taken:
+                await self._land_unwritten(flight, one, running, "storage_failed")
+            return Progress.FAILED
+        self.pace.give_back(places - len(taken))
+        body = await self._body(running) if taken else None
+        for flight, one in taken:
+            if body is None:
+                self.pace.give_back(1)
+                await self._land_unwritten(flight, one, running, "not_prepared")
+            else:
+                tasks.start(self._fly(flight, one, body, running), name="delivery")
+        return Progress.WORKED if taken or suppressed else Progress.NOTHING
 
     def _resting(self) -> set[SubjectId]:
         """People who got a message of a campaign within the last second, or are getting one."""
@@ -188,115 +246,127 @@ class Sender:
             del self._recent[person]
         return set(self._recent) | self.flights.people()
 
-    async def _body(self, running: Running) -> Body:
+    def _seconds_until_rested(self) -> float:
+        """When the first of them may be written to again; oldest first in the dictionary."""
+        oldest = next(iter(self._recent.values()), None)
+        if oldest is None:
+            return IDLE_SECONDS
+        left = oldest + CHAT_SECONDS - asyncio.get_running_loop().time()
+        return min(max(left, SHORTEST_REST_SECONDS), IDLE_SECONDS)
+
+    async def _body(self, running: Running) -> Body | None:
+        """Return the prepared message; None, and the campaign rests, when there is none."""
         key = (running.campaign_id, running.revision)
-        if key not in self._prepared:
+        if key in self._prepared:
+            return self._prepared[key]
+        try:
             self._prepared[key] = await self.bodies(running.campaign_id)
+        except SQLAlchemyError as error:
+            log.error("delivery.storage_failed", **describe(error))
+            return None
+        except (AssentError, LookupError, ValueError) as error:
+            log.error("delivery.not_prepared", campaign=running.campaign_id, **describe(error))
+            await self._pause_campaign(running)
+            return None
         return self._prepared[key]
 
-    async def _fly(self, flight: Flight, cleared: Cleared, body: Body, running: Running) -> None:
-        candidate = cleared.candidate
-        key = self.keyring().unwrap(candidate.key)
-        profile = open_json(key, candidate.sealed, candidate.subject_id.encode())
-        message = body.to(profile["account"], candidate.locale, candidate.delivery_id)
-        if flight.is_recalled:
-            # Proven unwritten: the request was never begun.
-            outcome = Outcome(state=DeliveryState.SUPPRESSED, reason=Standing.WITHDRAWN)
-            self.pace.give_back(1)
-        else:
-            flight.is_written = True
-            outcome = await self.channel.send(message)
-            self.pace.release()
-        flight.landed.set()
-        self._recent[candidate.subject_id] = asyncio.get_running_loop().time()
-        result = Result(
-            delivery_id=candidate.delivery_id,
-            fence=candidate.fence,
-            state=outcome.state,
-            reason=outcome.reason,
-            message_id=outcome.message_id,
-        )
-        await self._results.put((flight, result, running, outcome))
-
-    # --- results ------------------------------------------------------------------------------
-
-    async def _record_results(self) -> None:
-        while True:
-            batch = [await self._results.get()]
-            while not self._results.empty():
-                batch.append(self._results.get_nowait())
-            while not await self._record(batch):
-                await asyncio.sleep(STORAGE_RETRY_SECONDS)
-            for flight, _, _, _ in batch:
-                self.flights.end(flight)
-            self.wake.set()
-
-    async def _record(self, batch: list[tuple[Flight, Result, Running, Outcome]]) -> bool:
-        now = self.clock()
-        try:
+    async def _pause_campaign(self, running: Running) -> None:
+        with suppress(SQLAlchemyError):  # then it is tried, and paused, once more
             async with self.database.transaction() as tx:
-                gone = [
-                    flight.subject_id for flight, _, _, outcome in batch if outcome.is_unreachable
-                ]
-                for subject_id in sorted(gone):
-                    await subjects.set_reach(tx, subject_id, Reach.BLOCKED)
-                await deliveries.record(tx, [result for _, result, _, _ in batch], now)
-                for _, _, running, outcome in batch:
-                    await self._consider(tx, running, outcome, now)
-        except SQLAlchemyError as error:
-            log.error("delivery.results_not_stored", error=type(error).__name__)
-            return False
-        return True
+                await campaigns.move(
+                    tx,
+                    running.campaign_id,
+                    CampaignState.PAUSED,
+                    if_in=[CampaignState.RUNNING],
+                    at=self.clock(),
+                    pause_reason=PauseReason.CONTENT_REFUSED,
+                )
 
-    async def _consider(
-        self, tx: AsyncConnection, running: Running, outcome: Outcome, now: datetime
-    ) -> None:
-        """Act on what an outcome says about more than its own delivery."""
+    async def _fly(self, flight: Flight, cleared: Cleared, body: Body, running: Running) -> None:
+        outcome = await self._send(flight, cleared, body)
         if outcome.retry_after is not None:
             self.pace.pause(outcome.retry_after)
-            until = now + timedelta(seconds=outcome.retry_after)
-            await facts.put_time(tx, Fact.PAUSED_UNTIL, until)
         if outcome.stops_sending:
             self.pace.pause(HALT_SECONDS)
             log.error("delivery.stopped", reason=outcome.reason, retry_seconds=HALT_SECONDS)
-        tally = self._tallies.setdefault(running.occurrence_id, Tally())
-        tally.sent += outcome.state is DeliveryState.SENT
-        tally.refused_content += outcome.is_about_content
-        if not tally.sent and tally.refused_content >= SAME_ERROR_LIMIT:
-            tally.refused_content = 0
-            await campaigns.move(
-                tx,
-                running.campaign_id,
-                CampaignState.PAUSED,
-                if_in=[CampaignState.RUNNING],
-                at=now,
-                pause_reason="content_refused",
-            )
+        if flight.is_written:
+            self._recent[cleared.candidate.subject_id] = asyncio.get_running_loop().time()
+        flight.landed.set()
+        await self._recorder.put(landing(flight, cleared.candidate, running, outcome))
 
-    async def _finish_if_done(self, running: Running) -> bool:
+    async def _send(self, flight: Flight, cleared: Cleared, body: Body) -> Outcome:
+        """Send once; whatever goes wrong is an outcome, and the place is given back."""
+        message = self._addressed(cleared, body)
+        if message is None or flight.is_recalled:
+            self.pace.give_back(1)
+            if flight.is_recalled:
+                # Proven unwritten: the request was never begun.
+                return Outcome(state=DeliveryState.SUPPRESSED, reason=Standing.WITHDRAWN)
+            return Outcome(state=DeliveryState.FAILED, reason="unreadable", is_about_content=True)
+        flight.is_written = True
+        try:
+            return await self.channel.send(message)
+        except Exception as error:  # noqa: BLE001 whatever a channel does, this send is in doubt
+            log.error("delivery.channel_failed", **describe(error))
+            return Outcome(state=DeliveryState.UNCERTAIN, reason="channel_failed")
+        finally:
+            self.pace.release()
+
+    def _addressed(self, cleared: Cleared, body: Body) -> Prepared | None:
+        """Fill in the recipient; None when what is kept of them does not open or does not fit."""
+        candidate = cleared.candidate
+        try:
+            key = self.keyring().unwrap(candidate.key)
+            profile = open_json(key, candidate.sealed, candidate.subject_id.encode())
+            return body.to(profile["account"], candidate.locale, candidate.delivery_id)
+        except (AssentError, LookupError, ValueError) as error:
+            log.error("delivery.unreadable", delivery=candidate.delivery_id, **describe(error))
+            return None
+
+    async def _land_unwritten(
+        self, flight: Flight, cleared: Cleared, running: Running, reason: str
+    ) -> None:
+        """End a flight that never wrote: its row is ready again."""
+        flight.landed.set()
+        outcome = Outcome(state=DeliveryState.READY, reason=reason)
+        if flight.is_recalled:
+            outcome = Outcome(state=DeliveryState.SUPPRESSED, reason=Standing.WITHDRAWN)
+        await self._recorder.put(landing(flight, cleared.candidate, running, outcome))
+
+    # --- the end of a campaign --------------------------------------------------------------------
+
+    async def _finish_if_done(self, running: Running) -> Progress:
         now = self.clock()
         async with self.database.transaction() as tx:
             if await deliveries.has_open(tx, running.occurrence_id):
-                return False
-            await campaigns.move_occurrences(
-                tx,
-                running.campaign_id,
-                OccurrenceState.ENDED,
-                if_in=[OccurrenceState.SENDING],
-                ended_at=now,
-            )
-            await campaigns.move(
+                return Progress.NOTHING
+            # A campaign that was paused meanwhile ends when it is resumed, not behind its back.
+            done = await campaigns.move(
                 tx,
                 running.campaign_id,
                 CampaignState.FINISHED,
                 if_in=[CampaignState.RUNNING],
                 at=now,
             )
-        return True
+            if done:
+                await campaigns.move_occurrences(
+                    tx,
+                    running.campaign_id,
+                    OccurrenceState.ENDED,
+                    if_in=[OccurrenceState.SENDING],
+                    ended_at=now,
+                )
+        return Progress.WORKED
 
-    async def _land(self) -> None:
+    # --- the end of the program -------------------------------------------------------------------
+
+    async def _land(self, sending: asyncio.Task[None], recorder: asyncio.Task[None]) -> None:
         """Wait for what is on its way: its result must not be lost to a clean shutdown."""
-        while self.flights:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + LANDING_SECONDS
+        while not sending.done() or self.flights:
+            if recorder.done() or loop.time() >= deadline:
+                return
             await asyncio.sleep(0.01)
 
     async def _restore_pause(self) -> None:

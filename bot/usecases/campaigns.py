@@ -35,6 +35,8 @@ from storage.database import Database
 OUTAGE: Final = timedelta(hours=24)
 """Telegram keeps updates this long (Bot API, getUpdates): withdrawals may be lost beyond."""
 
+BEGUN: Final = (CampaignState.RUNNING, CampaignState.FINISHED)
+
 
 class ContentTooLong(AssentError):
     """The message with its label is longer than Telegram allows. `detail` is by how much."""
@@ -195,12 +197,10 @@ class CampaignDesk:
                 (self._open(stored), await deliveries.report(tx, stored.id)) for stored in found
             ]
 
-    async def running(self) -> list[tuple[Campaign, Report]]:
+    async def running(self) -> list[Campaign]:
         async with self.database.snapshot() as tx:
             found = await campaigns.in_state(tx, CampaignState.RUNNING)
-            return [
-                (self._open(stored), await deliveries.report(tx, stored.id)) for stored in found
-            ]
+        return [self._open(stored) for stored in found]
 
     async def announced(
         self, campaign_id: str, state: CampaignState, progress_message_id: int | None
@@ -210,17 +210,31 @@ class CampaignDesk:
 
     # --- going --------------------------------------------------------------------------------
 
-    async def start(self, campaign_id: str, staff_account: str, at: datetime) -> Campaign:
+    async def start(
+        self,
+        campaign_id: str,
+        staff_account: str,
+        at: datetime,
+        *,
+        progress_message_id: int | None = None,
+    ) -> Campaign:
         """Confirm a draft and send it now. Pressed twice, it starts once.
 
+        `progress_message_id` is the message in which its author will see it go.
         Raises CampaignRefused, CampaignError.
         """
-        campaign = await self.get(campaign_id)
-        self._check_refusals(campaign)
+        self._check_refusals(await self.get(campaign_id))
         async with self.database.transaction() as tx:
             if await self._begin(tx, campaign_id, [CampaignState.DRAFT], at):
+                # Read only now: before the move somebody else could still revise it.
+                campaign = await self._inside(tx, campaign_id)
+                self._check_label(campaign)
                 await self._confirmed(tx, campaign, staff_account, None, at)
-            elif (await self._state(tx, campaign_id)) is not CampaignState.RUNNING:
+                if progress_message_id is not None:
+                    await campaigns.set_announced(
+                        tx, campaign_id, CampaignState.RUNNING, progress_message_id
+                    )
+            elif (await self._inside(tx, campaign_id)).state not in BEGUN:
                 raise CampaignError(campaign_id)
         self.wake_sender()
         return await self.get(campaign_id)
@@ -228,10 +242,15 @@ class CampaignDesk:
     async def schedule(
         self, campaign_id: str, moment: Moment, staff_account: str, at: datetime
     ) -> Campaign:
-        """Confirm a draft for a time. Raises CampaignRefused, CampaignError."""
-        campaign = await self.get(campaign_id)
-        self._check_refusals(campaign)
+        """Confirm a draft for a time. The same time again changes nothing.
+
+        Raises CampaignRefused, CampaignError.
+        """
+        self._check_refusals(await self.get(campaign_id))
         async with self.database.transaction() as tx:
+            campaign = await self._inside(tx, campaign_id)
+            if campaign.state is CampaignState.SCHEDULED and campaign.starts_at == moment.at:
+                return campaign
             done = await campaigns.move(
                 tx,
                 campaign_id,
@@ -247,6 +266,8 @@ class CampaignDesk:
             )
             if not done:
                 raise CampaignError(campaign_id)
+            campaign = await self._inside(tx, campaign_id)
+            self._check_label(campaign)
             await self._confirmed(tx, campaign, staff_account, moment.wall_time, at)
         return await self.get(campaign_id)
 
@@ -267,9 +288,10 @@ class CampaignDesk:
 
     async def resume(self, campaign_id: str, at: datetime) -> bool:
         """Go on, or begin now if its time passed while it rested. False: it does not rest."""
-        campaign = await self.get(campaign_id)
-        self._check_refusals(campaign)
+        self._check_refusals(await self.get(campaign_id))
         async with self.database.transaction() as tx:
+            campaign = await self._inside(tx, campaign_id)
+            self._check_label(campaign)
             is_early = campaign.starts_at is not None and campaign.starts_at > at
             if is_early and await campaigns.last_occurrence(tx, campaign_id) is None:
                 return await campaigns.move(
@@ -325,24 +347,41 @@ class CampaignDesk:
         self.wake_sender()
 
     async def after_silence(self, last_fetched: datetime | None, at: datetime) -> None:
-        """Hold advertising when updates were not fetched for so long that some may be lost."""
+        """Hold advertising when updates were not fetched for so long that some may be lost.
+
+        What is only scheduled waits too: a withdrawal that is lost stays lost until its time.
+        """
         if last_fetched is None or at - last_fetched < OUTAGE:
             return
         async with self.database.transaction() as tx:
+            for state in (CampaignState.RUNNING, CampaignState.SCHEDULED):
+                for stored in await campaigns.in_state(tx, state):
+                    if self._kind(stored.purpose_id) is Kind.ADVERTISING:
+                        await campaigns.move(
+                            tx,
+                            stored.id,
+                            CampaignState.PAUSED,
+                            if_in=[state],
+                            at=at,
+                            pause_reason=PauseReason.OUTAGE,
+                        )
+
+    async def settle_former_process(self, at: datetime) -> int:
+        """Say of sends that a stopped process had begun that they are uncertain; count them.
+
+        What may not go on as it was confirmed (another purposes file) rests.
+        """
+        async with self.database.transaction() as tx:
             for stored in await campaigns.in_state(tx, CampaignState.RUNNING):
-                if self._kind(stored.purpose_id) is Kind.ADVERTISING:
+                if not self._is_as_confirmed(stored):
                     await campaigns.move(
                         tx,
                         stored.id,
                         CampaignState.PAUSED,
                         if_in=[CampaignState.RUNNING],
                         at=at,
-                        pause_reason=PauseReason.OUTAGE,
+                        pause_reason=PauseReason.NOTICE_CHANGED,
                     )
-
-    async def settle_former_process(self, at: datetime) -> int:
-        """Say of sends that a stopped process had begun that they are uncertain; count them."""
-        async with self.database.transaction() as tx:
             return await deliveries.void_leases(tx, at)
 
     # --- inside -------------------------------------------------------------------------------
@@ -357,11 +396,31 @@ class CampaignDesk:
 
     def _obstacle(self, stored: StoredCampaign, at: datetime) -> PauseReason | None:
         current = self.publication.versions.get(PurposeId(stored.purpose_id))
-        if current != stored.notice_version:
+        if current != stored.notice_version or not self._is_as_confirmed(stored):
             return PauseReason.NOTICE_CHANGED
         if stored.starts_at is not None and at - stored.starts_at > GRACE:
             return PauseReason.MISSED
         return None
+
+    def _is_as_confirmed(self, stored: StoredCampaign) -> bool:
+        """The law, the accepted risks and the advertiser's name may have changed since."""
+        try:
+            self._check_label(self._open(stored))
+        except CampaignError:
+            return False
+        return not self.refusals(stored.purpose_id)
+
+    def _check_label(self, campaign: Campaign) -> None:
+        """Raise CampaignError when what would be sent now is not what was shown."""
+        label = self.label(campaign.purpose_id, campaign.author.locale, campaign.erid)
+        if campaign.content.sha256(label) != campaign.content_sha256:
+            raise CampaignError(campaign.id)
+
+    async def _inside(self, tx: AsyncConnection, campaign_id: str) -> Campaign:
+        stored = await campaigns.get(tx, campaign_id)
+        if stored is None:
+            raise CampaignUnknown(campaign_id)
+        return self._open(stored)
 
     async def _begin(
         self,
@@ -390,10 +449,6 @@ class CampaignDesk:
                 at=at,
             )
         return done
-
-    async def _state(self, tx: AsyncConnection, campaign_id: str) -> CampaignState | None:
-        stored = await campaigns.get(tx, campaign_id)
-        return None if stored is None else stored.state
 
     async def _confirmed(
         self,

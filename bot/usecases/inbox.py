@@ -115,8 +115,14 @@ def _who(update: Mapping[str, Any]) -> tuple[str, str | None]:
     for kind in NESTED:
         body = update.get(kind)
         if isinstance(body, dict):
-            sender = body.get("from", {}).get("id")
-            message = body.get("message", body)
-            chat = message.get("chat", {}).get("id", sender)
+            sender = _part(body, "from").get("id")
+            message = _part(body, "message") or body
+            chat = _part(message, "chat").get("id", sender)
             return str(chat), None if sender is None else str(sender)
     return "", None
+
+
+def _part(body: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return an object inside an update; empty when there is none: its shape is not ours."""
+    part = body.get(name)
+    return part if isinstance(part, dict) else {}
