@@ -1,7 +1,7 @@
 """The one way to a connection: `transaction` to change something, `snapshot` to read."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,16 @@ class Database:
             async with self.engine.begin() as connection:
                 yield connection
             return
-        async with self._writing, self.engine.connect() as connection:
-            await connection.execution_options(assent_writes=True)
-            async with connection.begin():
-                yield connection
+        async with self._writing:
+            connection = self.engine.connect()
+            try:
+                await _whole(connection.start())
+                await connection.execution_options(assent_writes=True)
+                async with _begun(connection):
+                    yield connection
+            finally:
+                if connection.sync_connection is not None:
+                    await _whole(connection.close())
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
@@ -54,6 +60,32 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+
+
+@asynccontextmanager
+async def _begun(connection: AsyncConnection) -> AsyncIterator[None]:
+    work = connection.begin()
+    await _whole(work.start())
+    try:
+        yield
+    except BaseException:
+        await _whole(work.rollback())
+        raise
+    await _whole(work.commit())
+
+
+async def _whole(step: Awaitable[Any]) -> None:
+    """Do a step to its end even if the task is cancelled meanwhile.
+
+    SQLite runs in a thread that nothing interrupts: a BEGIN that is left behind would keep the
+    lock of the file, and a COMMIT would have happened without anybody knowing.
+    """
+    running = asyncio.ensure_future(step)
+    try:
+        await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await asyncio.wait([running])
+        raise
 
 
 def _sqlite_engine(url: str) -> AsyncEngine:

@@ -1,6 +1,6 @@
 """Updates of Telegram, stored before they are acknowledged (promise 4)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -92,10 +92,10 @@ async def settle(tx: AsyncConnection, update_id: int) -> None:
     )
 
 
-async def set_aside(tx: AsyncConnection, update_id: int) -> None:
-    """Let an update that keeps failing block its chat no longer; what it said is kept."""
+async def set_aside(tx: AsyncConnection, update_ids: Collection[int]) -> None:
+    """Let what keeps failing block its chat no longer; what was said is kept."""
     await tx.execute(
-        update(inbox).where(inbox.c.update_id == update_id).values(state=InboxState.SET_ASIDE)
+        update(inbox).where(inbox.c.update_id.in_(update_ids)).values(state=InboxState.SET_ASIDE)
     )
 
 

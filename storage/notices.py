@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.consent.purposes import Kind
 from bot.consent.rules import EntryId, PurposeId, Terms
 from storage.schema import notice, notice_acceptance, notice_version, purpose
 from storage.upsert import upsert
@@ -160,7 +161,9 @@ async def all_texts(tx: AsyncConnection) -> list[PublishedNotice]:
     return [PublishedNotice(**row._mapping) for row in await tx.execute(query)]  # noqa: SLF001
 
 
-async def purpose_ids(tx: AsyncConnection) -> list[PurposeId]:
+async def purpose_ids(tx: AsyncConnection, *, unless: Kind | None = None) -> list[PurposeId]:
     """Every purpose there ever was, also those no longer offered, in the order of asking."""
     query = select(purpose.c.id).order_by(purpose.c.position, purpose.c.id)
+    if unless is not None:
+        query = query.where(purpose.c.kind != unless)
     return [PurposeId(found) for found in (await tx.execute(query)).scalars()]

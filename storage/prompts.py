@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -55,8 +56,20 @@ async def add(tx: AsyncConnection, new: Prompt) -> None:
 
 async def get(tx: AsyncConnection, nonce: str) -> Prompt | None:
     row = (await tx.execute(select(prompt).where(prompt.c.nonce == nonce))).one_or_none()
-    if row is None:
-        return None
+    return None if row is None else _prompt(row)
+
+
+async def of_subject(tx: AsyncConnection, subject_id: SubjectId) -> list[Prompt]:
+    """What a person is being asked, and was asked lately, oldest first."""
+    query = (
+        select(prompt)
+        .where(prompt.c.subject_id == subject_id)
+        .order_by(prompt.c.created_at, prompt.c.nonce)
+    )
+    return [_prompt(row) for row in await tx.execute(query)]
+
+
+def _prompt(row: Any) -> Prompt:
     return Prompt(
         nonce=row.nonce,
         subject_id=row.subject_id,

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.consent.rules import Reach, SubjectId
@@ -85,20 +85,21 @@ async def add(
     locale: str,
     at: datetime,
     suppressed: bool,
-) -> None:
-    await tx.execute(
-        insert(subject).values(
-            id=subject_id,
-            channel=channel,
-            lookup=lookup,
-            sealed=sealed,
-            locale=locale,
-            reach=Reach.REACHABLE,
-            created_at=at,
-            seen_at=at,
-            suppressed=suppressed,
-        )
-    )
+) -> bool:
+    """Keep a new person. False: another transaction was first to keep this account."""
+    row = {
+        "id": subject_id,
+        "channel": channel,
+        "lookup": lookup,
+        "sealed": sealed,
+        "locale": locale,
+        "reach": Reach.REACHABLE,
+        "created_at": at,
+        "seen_at": at,
+        "suppressed": suppressed,
+    }
+    await insert_missing(tx, subject, [row])
+    return await lock(tx, subject_id)
 
 
 async def change(tx: AsyncConnection, subject_id: SubjectId, **values: Any) -> None:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from bot.privacy.envelope import open_json, seal_json
-from bot.privacy.keyring import Keyring
+from bot.privacy.envelope import SealBroken, open_json, seal_json
+from bot.privacy.keyring import KeyMissing, Keyring
 from bot.usecases.people import TELEGRAM
 from storage import facts, inbox
 from storage.database import Database
@@ -58,19 +58,32 @@ class Inbox:
             return await facts.get_time(tx, Fact.UPDATES_FETCHED_AT)
 
     async def waiting(self, *, after: int | None, limit: int) -> list[Waiting]:
-        async with self.database.snapshot() as tx:
-            rows = await inbox.waiting(tx, after=after, limit=limit)
-        keyring = self.keyring()
-        return [
-            Waiting(
-                update_id=row.update_id,
-                chat=row.chat_lookup,
-                stored_at=row.stored_at,
-                attempts=row.attempts,
-                content=open_json(keyring.epoch(row.generation), row.sealed, _name(row.update_id)),
-            )
-            for row in rows
-        ]
+        """Return the next updates; one that does not open is set aside and blocks nobody."""
+        while True:
+            async with self.database.snapshot() as tx:
+                rows = await inbox.waiting(tx, after=after, limit=limit)
+            found = [waiting for row in rows if (waiting := self._open(row)) is not None]
+            unreadable = {row.update_id for row in rows} - {one.update_id for one in found}
+            if unreadable:
+                async with self.database.transaction() as tx:
+                    await inbox.set_aside(tx, unreadable)
+            if found or not rows:
+                return found
+            after = rows[-1].update_id
+
+    def _open(self, row: StoredUpdate) -> Waiting | None:
+        try:
+            key = self.keyring().epoch(row.generation)
+            content = open_json(key, row.sealed, _name(row.update_id))
+        except (KeyMissing, SealBroken):
+            return None
+        return Waiting(
+            update_id=row.update_id,
+            chat=row.chat_lookup,
+            stored_at=row.stored_at,
+            attempts=row.attempts,
+            content=content,
+        )
 
     async def is_empty(self) -> bool:
         async with self.database.snapshot() as tx:
@@ -86,7 +99,7 @@ class Inbox:
             await inbox.record_attempt(tx, update_id)
             if attempts + 1 < ATTEMPTS:
                 return False
-            await inbox.set_aside(tx, update_id)
+            await inbox.set_aside(tx, {update_id})
         return True
 
     async def forget_old(self, at: datetime) -> None:

@@ -19,7 +19,7 @@ class Rules:
     """By locale; `*` for every other. The law may fix the language."""
     registration_word: Mapping[str, str]
     label_locale: str | None = None
-    """The language that the label must be in; None: the reader's."""
+    """The language that the label must be in; None: the language of the message's author."""
     needs_inn: bool
     allows_erid: bool
     advisories: Mapping[str, str] = field(default_factory=dict)

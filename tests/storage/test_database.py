@@ -1,0 +1,47 @@
+"""A transaction ends whole or not at all, whenever its task is cancelled."""
+
+import asyncio
+import random
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy import text
+
+from storage.database import Database
+
+
+async def test_a_cancelled_transaction_never_leaves_the_file_locked(tmp_path: Path) -> None:
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/assent.db")
+    async with database.transaction() as tx:
+        await tx.execute(text("CREATE TABLE counted (n INTEGER)"))
+
+    async def write() -> None:
+        async with database.transaction() as tx:
+            await tx.execute(text("INSERT INTO counted VALUES (1)"))
+
+    chance = random.Random(7)
+    for _ in range(150):
+        writing = asyncio.ensure_future(write())
+        for _turn in range(chance.randrange(40)):
+            await asyncio.sleep(0)
+        writing.cancel()
+        with suppress(asyncio.CancelledError):
+            await writing
+        async with asyncio.timeout(1):
+            await write()
+    await database.close()
+
+
+async def test_a_failed_transaction_keeps_nothing(tmp_path: Path) -> None:
+    class CrashError(Exception):
+        pass
+
+    database = Database(f"sqlite+aiosqlite:///{tmp_path}/assent.db")
+    with suppress(CrashError):
+        async with database.transaction() as tx:
+            await tx.execute(text("CREATE TABLE counted (n INTEGER)"))
+            raise CrashError
+    async with database.snapshot() as tx:
+        names = (await tx.execute(text("SELECT name FROM sqlite_master"))).scalars().all()
+    assert names == []
+    await database.close()
