@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, CursorResult, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -19,6 +19,9 @@ PRAGMAS = (
     "secure_delete=ON",
     f"busy_timeout={BUSY_SECONDS * 1000}",
 )
+
+
+Done = TypeVar("Done")
 
 
 class Database:
@@ -41,22 +44,30 @@ class Database:
             async with self.engine.begin() as connection:
                 yield connection
             return
-        async with self._writing:
-            connection = self.engine.connect()
-            try:
-                await _whole(connection.start())
-                await connection.execution_options(assent_writes=True)
-                async with _begun(connection):
-                    yield connection
-            finally:
-                if connection.sync_connection is not None:
-                    await _whole(connection.close())
+        async with self._writing, self._connected() as connection:
+            await connection.execution_options(assent_writes=True)
+            async with _begun(connection):
+                yield connection
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction for reading; nothing it did is kept."""
-        async with self.engine.connect() as connection:
+        if not self.is_sqlite:
+            async with self.engine.connect() as connection:
+                yield connection
+            return
+        async with self._connected() as connection:
             yield connection
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[AsyncConnection]:
+        connection = _Unbroken(self.engine)
+        try:
+            await _whole(connection.start())
+            yield connection
+        finally:
+            if connection.sync_connection is not None:
+                await _whole(connection.close())
 
     async def close(self) -> None:
         await self.engine.dispose()
@@ -74,15 +85,22 @@ async def _begun(connection: AsyncConnection) -> AsyncIterator[None]:
     await _whole(work.commit())
 
 
-async def _whole(step: Awaitable[Any]) -> None:
-    """Do a step to its end even if the task is cancelled meanwhile.
+class _Unbroken(AsyncConnection):
+    """Finishes the statement under way before its task may be cancelled."""
 
-    SQLite runs in a thread that nothing interrupts: a BEGIN that is left behind would keep the
+    async def execute(self, *arguments: Any, **options: Any) -> CursorResult[Any]:
+        return await _whole(super().execute(*arguments, **options))
+
+
+async def _whole(step: Awaitable[Done]) -> Done:
+    """Do a step to its end even if the task is cancelled meanwhile; then be cancelled.
+
+    SQLite runs in a thread that nothing interrupts: a connection that is left behind keeps the
     lock of the file, and a COMMIT would have happened without anybody knowing.
     """
     running = asyncio.ensure_future(step)
     try:
-        await asyncio.shield(running)
+        return await asyncio.shield(running)
     except asyncio.CancelledError:
         await asyncio.wait([running])
         raise

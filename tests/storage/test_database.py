@@ -9,6 +9,9 @@ from sqlalchemy import text
 
 from storage.database import Database
 
+UNDER_WAY_SECONDS = 0.008
+"""About as long as a transaction takes: the cancellation comes at any moment of it."""
+
 
 async def test_a_cancelled_transaction_never_leaves_the_file_locked(tmp_path: Path) -> None:
     database = Database(f"sqlite+aiosqlite:///{tmp_path}/assent.db")
@@ -18,12 +21,12 @@ async def test_a_cancelled_transaction_never_leaves_the_file_locked(tmp_path: Pa
     async def write() -> None:
         async with database.transaction() as tx:
             await tx.execute(text("INSERT INTO counted VALUES (1)"))
+            await tx.execute(text("SELECT count(*) FROM counted"))
 
     chance = random.Random(7)
-    for _ in range(150):
+    for _ in range(400):
         writing = asyncio.ensure_future(write())
-        for _turn in range(chance.randrange(40)):
-            await asyncio.sleep(0)
+        await asyncio.sleep(chance.random() * UNDER_WAY_SECONDS)
         writing.cancel()
         with suppress(asyncio.CancelledError):
             await writing
