@@ -177,11 +177,15 @@ async def to_ask_again(
     tx: AsyncConnection,
     purpose_id: PurposeId,
     terms: Terms,
+    at: datetime,
     *,
     after: SubjectId | None,
     limit: int,
 ) -> list[SubjectId]:
-    """People who agreed to an older text and were not shown the present one, by id."""
+    """People who agreed to an older text and were not shown the present one, by id.
+
+    Whoever paused all messages is left in peace, and asked once the pause is over.
+    """
     asked = (
         select(prompt.c.nonce)
         .where(
@@ -199,7 +203,9 @@ async def to_ask_again(
             consent.c.purpose_id == purpose_id,
             consent.c.state == ConsentState.GRANTED,
             consent.c.notice_version.not_in(terms.accepted),
+            or_(consent.c.expires_at.is_(None), consent.c.expires_at > at),
             subject.c.reach == Reach.REACHABLE,
+            or_(subject.c.paused_until.is_(None), subject.c.paused_until <= at),
             ~asked,
         )
         .order_by(consent.c.subject_id)

@@ -40,6 +40,11 @@ async def current_version(tx: AsyncConnection, purpose_id: PurposeId) -> int | N
     return (await tx.execute(query)).scalar()
 
 
+async def kind(tx: AsyncConnection, purpose_id: PurposeId) -> str | None:
+    """The kind of messages that a purpose was published for last."""
+    return (await tx.execute(select(purpose.c.kind).where(purpose.c.id == purpose_id))).scalar()
+
+
 async def accepted(tx: AsyncConnection, purpose_id: PurposeId, version: int) -> frozenset[int]:
     """Versions whose consents hold while `version` is in force."""
     query = select(notice_acceptance.c.accepted_version).where(

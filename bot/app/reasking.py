@@ -9,10 +9,10 @@ from aiogram.exceptions import TelegramAPIError, TelegramForbiddenError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.clock import utc_now
-from bot.consent.rules import PurposeId, Reach, SubjectId
+from bot.consent.rules import PurposeId, Reach, Standing, SubjectId
 from bot.logs import describe
 from bot.usecases.consents import ConsentDesk
-from bot.usecases.people import People
+from bot.usecases.people import People, Person
 from handlers.customer.reception import Reception
 from handlers.i18n import Language
 
@@ -48,14 +48,20 @@ class Reasker:
 
     async def _ask_all(self, purpose_id: PurposeId) -> None:
         after: SubjectId | None = None
-        while page := await self.desk.to_ask_again(purpose_id, after=after, limit=PAGE):
+        while page := await self.desk.to_ask_again(purpose_id, utc_now(), after=after, limit=PAGE):
             for subject_id in page:
                 await self._ask(purpose_id, subject_id)
             after = page[-1]
 
+    async def _may_answer(self, person: Person, purpose_id: PurposeId) -> bool:
+        """What it requires comes first; the answer to that brings this question by itself."""
+        positions = await self.desk.positions(person, utc_now())
+        live = {p.purpose_id for p in positions if p.standing is Standing.LIVE}
+        return live.issuperset(self.desk.publication.catalogue.prerequisites(purpose_id))
+
     async def _ask(self, purpose_id: PurposeId, subject_id: SubjectId) -> None:
         person = await self.people.by_id(subject_id)
-        if person is None:
+        if person is None or not await self._may_answer(person, purpose_id):
             return
         asked = replace(person, question_message_id=None, receipt_message_id=None)
         with self.language.speaking(person.locale):

@@ -198,6 +198,11 @@ def is_open(consent: Consent | None) -> bool:
     return consent is not None and consent.state in {ConsentState.GRANTED, ConsentState.PENDING}
 
 
+def is_over(consent: Consent, at: datetime) -> bool:
+    """Whether the time of something still open has passed; its end is exclusive."""
+    return is_open(consent) and consent.expires_at is not None and at >= consent.expires_at
+
+
 def declining(consent: Consent | None) -> EventKind:
     """Name a "no": what was agreed to is withdrawn, what was not is refused."""
     return EventKind.WITHDRAWN if is_open(consent) else EventKind.REFUSED

@@ -21,8 +21,8 @@ from starlette.routing import BaseRoute, Route
 
 from bot.sandbox.faults import Fault, FaultKind, Hold, RateLimit
 from bot.sandbox.methods import METHODS
+from bot.sandbox.parameters import INTEGER, checked
 from bot.sandbox.parameters import METHODS as KNOWN
-from bot.sandbox.parameters import checked
 from bot.sandbox.people import Person
 from bot.sandbox.refusal import Refusal, bad_request, too_many_requests
 from bot.sandbox.world import Account, Chat, World
@@ -49,7 +49,9 @@ class Call:
 
     @property
     def chat_id(self) -> Any:
-        return self.parameters.get("chat_id")
+        """The chat as a number, however it was written: forms have only text."""
+        named = self.parameters.get("chat_id")
+        return int(named) if isinstance(named, str) and INTEGER.fullmatch(named) else named
 
 
 @dataclass(slots=True)

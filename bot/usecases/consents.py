@@ -188,7 +188,10 @@ class ConsentDesk:
         *,
         reasked: bool = False,
     ) -> str:
-        """Keep what is about to be shown; return the nonce that its buttons carry."""
+        """Keep what is about to be shown; return the nonce that its buttons carry.
+
+        Raises PromptUnknown when the person was erased meanwhile.
+        """
         nonce = self.events.nonce()
         prompt = Prompt(
             nonce=nonce,
@@ -203,17 +206,18 @@ class ConsentDesk:
             expires_at=at + PROMPT_LIFETIME,
         )
         async with self.database.transaction() as tx:
+            await self._lock(tx, person)
             await prompts.add(tx, prompt)
         return nonce
 
     async def to_ask_again(
-        self, purpose_id: PurposeId, *, after: SubjectId | None, limit: int
+        self, purpose_id: PurposeId, at: datetime, *, after: SubjectId | None, limit: int
     ) -> list[SubjectId]:
         """People who agreed to an older text and were not yet shown the present one."""
         async with self.database.snapshot() as tx:
             terms = await notices.terms(tx)
             return await consents.to_ask_again(
-                tx, purpose_id, terms[purpose_id], after=after, limit=limit
+                tx, purpose_id, terms[purpose_id], at, after=after, limit=limit
             )
 
     # --- answering ----------------------------------------------------------------------------
@@ -254,13 +258,9 @@ class ConsentDesk:
         """End every consent to messages; what is kept and why is the person's own choice.
 
         Consents of kind processing stay: they end nothing that is sent (contract, "Leaving").
+        Those to purposes that are not offered now end too: they may be offered again.
         """
-        messages = [
-            PurposeId(purpose.id)
-            for purpose in self.publication.catalogue.purposes
-            if purpose.kind is not Kind.PROCESSING
-        ]
-        return await self._leave(person, messages, act, at)
+        return await self._leave(person, None, act, at)
 
     async def undo(self, person: Person, entry_id: EntryId, act: Act, at: datetime) -> Outcome:
         """Take back a withdrawal within ten minutes: a grant of the same text.
@@ -284,15 +284,24 @@ class ConsentDesk:
         """Say of consents whose time is over that they expired; return how many."""
         async with self.database.transaction() as tx:
             due = await consents.due_to_expire(tx, at, EXPIRY_PAGE)
-            for subject_id, purpose_id in due:
-                stored = await subjects.by_id(tx, subject_id)
-                if stored is None:
-                    continue
-                person = self.people.opened(stored)
-                held = await consents.of_subject(tx, subject_id)
-                act = Act(method=Method.CLOCK)
-                await self._end(tx, person, held[purpose_id], EventKind.EXPIRED, act, at)
-        return len(due)
+            # All people before the log's head, or two transactions could wait for each other.
+            for subject_id in sorted({subject_id for subject_id, _ in due}):
+                await subjects.lock(tx, subject_id)
+            ended = [await self._expire(tx, *one, at) for one in due]
+        return sum(ended)
+
+    async def _expire(
+        self, tx: AsyncConnection, subject_id: SubjectId, purpose_id: PurposeId, at: datetime
+    ) -> bool:
+        """False: the person was erased, left or agreed anew just before they were locked."""
+        stored = await subjects.by_id(tx, subject_id)
+        held = await consents.of_subject(tx, subject_id)
+        consent = held.get(purpose_id)
+        if stored is None or consent is None or not rules.is_over(consent, at):
+            return False
+        act = Act(method=Method.CLOCK)
+        await self._end(tx, self.people.opened(stored), consent, EventKind.EXPIRED, act, at)
+        return True
 
     async def _receipt_line(self, tx: AsyncConnection, consent: Consent) -> ReceiptLine:
         event = await consents.event(tx, consent.entry_id)
@@ -325,16 +334,27 @@ class ConsentDesk:
         first = None if prompt.entry_id is None else await consents.event(tx, prompt.entry_id)
         if first is None:
             raise PromptOver(prompt.purpose_id)
+        catalogue = self.publication.catalogue
         return Outcome(
             purpose_id=prompt.purpose_id,
             event=first.event,
             entry_id=first.entry_id,
             index=first.index,
             at=first.at,
+            ended=await self._ended_with(tx, first),
             contradicts=choice != prompt.choice,
             waits_for_confirmation=first.event is EventKind.GRANTED
-            and self._purpose(prompt.purpose_id).double_opt_in,
+            and prompt.purpose_id in catalogue
+            and catalogue.purpose(prompt.purpose_id).double_opt_in,
         )
+
+    async def _ended_with(self, tx: AsyncConnection, first: StoredEvent) -> tuple[StoredEvent, ...]:
+        """What a withdrawal ended besides: withdrawn by the same update, after it."""
+        if first.event is not EventKind.WITHDRAWN or first.update_id is None:
+            return ()
+        assert first.subject_id is not None  # noqa: S101 it was found by its person's prompt
+        same = await consents.events_of_update(tx, first.subject_id, first.update_id)
+        return tuple(event for event in same if event.index > first.index)
 
     def _check_current(
         self,
@@ -345,6 +365,8 @@ class ConsentDesk:
     ) -> None:
         present = terms.get(prompt.purpose_id)
         is_current = present is not None and present.version == prompt.notice_version
+        # A process that has not read the newest file yet must not answer for it.
+        is_current = is_current and prompt.purpose_id in self.publication.catalogue
         fits = (choice is Choice.CONFIRM) == (prompt.step is Step.CONFIRM)
         fits = fits or (choice is Choice.DECLINE)
         if at >= prompt.expires_at or not is_current or not fits:
@@ -389,8 +411,10 @@ class ConsentDesk:
         ):
             return await self._already(tx, before)
         if before is not None and before.state is ConsentState.GRANTED:
-            superseded = await self._end(tx, person, before, EventKind.SUPERSEDED, act, at)
-            before = held[prompt.purpose_id] = await self._held(tx, person, superseded)
+            is_over = rules.is_over(before, at)
+            event = EventKind.EXPIRED if is_over else EventKind.SUPERSEDED
+            ended = await self._end(tx, person, before, event, act, at)
+            before = held[prompt.purpose_id] = await self._held(tx, person, ended)
         outcome = await self._say_yes(tx, person, prompt, EventKind.GRANTED, act, at, before)
         if person.suppressed:
             await self._lift_suppression(tx, person)
@@ -430,7 +454,7 @@ class ConsentDesk:
             tx,
             person,
             event,
-            self.publication.text(prompt.purpose_id, prompt.locale),
+            await self._text_of(tx, prompt),
             act,
             at,
             shown=shown,
@@ -484,7 +508,7 @@ class ConsentDesk:
             tx,
             person,
             event,
-            self.publication.text(prompt.purpose_id, prompt.locale),
+            await self._text_of(tx, prompt),
             act,
             at,
             shown=shown,
@@ -516,9 +540,15 @@ class ConsentDesk:
             ended=tuple(ended),
         )
 
+    async def _text_of(self, tx: AsyncConnection, prompt: Prompt) -> PublishedNotice:
+        text = await notices.text(tx, prompt.purpose_id, prompt.notice_version, prompt.locale)
+        assert text is not None, "a question about a text never published"  # noqa: S101
+        return text
+
     async def _leave(
-        self, person: Person, purpose_ids: Sequence[PurposeId], act: Act, at: datetime
+        self, person: Person, purpose_ids: Sequence[PurposeId] | None, act: Act, at: datetime
     ) -> list[StoredEvent]:
+        """Without ids: whatever messages may be sent under."""
         async with self.database.transaction() as tx:
             await self._lock(tx, person)
             if act.update_id is not None:
@@ -526,6 +556,8 @@ class ConsentDesk:
                 if first:
                     return first
             held = await consents.of_subject(tx, person.id)
+            if purpose_ids is None:
+                purpose_ids = await notices.purpose_ids(tx, unless=Kind.PROCESSING)
             ended = await self._end_all(tx, person, held, purpose_ids, act, at)
         await self.recall(person.id)
         return ended

@@ -11,7 +11,7 @@ from bot.consent.rules import Reach, SubjectId
 from bot.privacy.envelope import open_json, seal_json
 from bot.privacy.profile import Profile
 from bot.usecases.journal import Journal, Key
-from storage import subjects
+from storage import keys, subjects
 from storage.database import Database
 
 TELEGRAM: Final = "telegram"
@@ -58,7 +58,7 @@ class People:
             if stored is None:
                 return await self._add(tx, seen, at)
             person = self.opened(stored)
-            profile = replace(seen, source=person.profile.source or seen.source)
+            profile = _merged(person.profile, seen)
             await subjects.change(tx, person.id, sealed=self._seal(person.key, profile), seen_at=at)
         return replace(person, profile=profile, seen_at=at)
 
@@ -99,8 +99,8 @@ class People:
         return self.journal.keyring().account_lookup(TELEGRAM, account)
 
     def _is_fresh(self, known: Person, seen: Profile, at: datetime) -> bool:
-        same = replace(known.profile, source=seen.source) == seen
-        return same and at - known.seen_at < SEEN_EVERY
+        is_same = _merged(known.profile, seen) == known.profile
+        return is_same and at - known.seen_at < SEEN_EVERY
 
     def _seal(self, key: Key, profile: Profile) -> bytes:
         return seal_json(key.secret, profile.to_json(), key.id.encode())
@@ -111,7 +111,7 @@ class People:
         forbidden = self.journal.keyring().suppression_hash(TELEGRAM, seen.account)
         suppressed = await subjects.is_suppressed(tx, forbidden)
         locale = self.locale_for(seen.language)
-        await subjects.add(
+        is_first = await subjects.add(
             tx,
             subject_id=subject_id,
             channel=TELEGRAM,
@@ -121,6 +121,9 @@ class People:
             at=at,
             suppressed=suppressed,
         )
+        if not is_first:
+            await keys.destroy(tx, key.id)
+            return await self._met_meanwhile(tx, seen)
         return Person(
             id=subject_id,
             profile=seen,
@@ -134,6 +137,11 @@ class People:
             paused_until=None,
             suppressed=suppressed,
         )
+
+    async def _met_meanwhile(self, tx: AsyncConnection, seen: Profile) -> Person:
+        stored = await subjects.by_lookup(tx, self._lookup(seen.account))
+        assert stored is not None, "an account that is taken by nobody"  # noqa: S101
+        return self.opened(stored)
 
     def locale_for(self, language: str) -> str:
         """Choose the served locale for an IETF tag of Telegram's ("en-GB" is served by "en")."""
@@ -156,3 +164,8 @@ class People:
             paused_until=stored.paused_until,
             suppressed=stored.suppressed,
         )
+
+
+def _merged(known: Profile, seen: Profile) -> Profile:
+    """What Telegram tells now, with the first source that ever brought the person."""
+    return replace(seen, source=known.source or seen.source)

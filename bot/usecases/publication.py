@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.consent.purposes import Catalogue, Purpose
 from bot.consent.rules import PurposeId
+from bot.errors import ConfigurationError
 from bot.proof.notice import notice_canonical
 from bot.usecases.journal import Journal
 from storage import notices
@@ -87,6 +88,7 @@ async def _publish_new(
     purpose_id = PurposeId(purpose.id)
     accepts = {version}
     current = await notices.current_version(tx, purpose_id)
+    _refuse_silent_change(purpose, await notices.kind(tx, purpose_id))
     if current is not None and not purpose.reask:
         accepts |= await notices.accepted(tx, purpose_id, current)
     else:
@@ -111,6 +113,16 @@ async def _publish_new(
         )
         await notices.add_text(tx, text)
     return version
+
+
+def _refuse_silent_change(purpose: Purpose, kind: str | None) -> None:
+    """An agreement to one kind of messages is none to another, whatever the file says."""
+    if kind is not None and kind != purpose.kind and not purpose.reask:
+        fault = (
+            f"PURPOSES_FILE: purpose[{purpose.id}].reask: a purpose that was {kind} cannot "
+            f"become {purpose.kind.value} without asking again; set reask = true"
+        )
+        raise ConfigurationError([fault])
 
 
 def _hashes(catalogue: Catalogue, purpose: Purpose, version: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from bot.consent.rules import EntryId, EventKind, SubjectId
+from bot.privacy.envelope import open_json
 from bot.proof import canonical, proof_file
 from bot.usecases.checkpoints import Signer
 from bot.usecases.events import rfc3339
@@ -42,6 +43,7 @@ class RecordDesk:
             held = await consents.of_subject(tx, person.id)
             events = await consents.events_of_subject(tx, person.id)
             received = await deliveries.of_subject(tx, person.id)
+            asked = await prompts.of_subject(tx, person.id)
             stored = await log.entries_by_index(tx, [event.index for event in events])
         openings = {
             entry.entry_id: opened(entry.sealed, person.key.secret, entry.hashed)
@@ -55,6 +57,9 @@ class RecordDesk:
                 **person.profile.to_json(),
                 "interface_language": person.locale,
                 "known_since": rfc3339(person.created_at),
+                "last_seen": rfc3339(person.seen_at),
+                "reach": person.reach.value,
+                "never_write_again": person.suppressed,
                 "paused_until": None
                 if person.paused_until is None
                 else rfc3339(person.paused_until),
@@ -78,6 +83,16 @@ class RecordDesk:
                     **openings.get(event.entry_id, {}).get("payload", {}),
                 }
                 for event in events
+            ],
+            "questions": [
+                {
+                    "purpose": prompt.purpose_id,
+                    "time": rfc3339(prompt.created_at),
+                    "notice_version": prompt.notice_version,
+                    "answer": prompt.choice,
+                    "shown": open_json(person.key.secret, prompt.sealed, prompt.nonce.encode()),
+                }
+                for prompt in asked
             ],
             "messages": [
                 {
@@ -131,7 +146,7 @@ class RecordDesk:
         async with self.database.transaction() as tx:
             if not await subjects.lock(tx, person.id):
                 return
-            if never_again or person.suppressed:
+            if never_again:
                 forbidden = keyring.suppression_hash(TELEGRAM, person.profile.account)
                 await subjects.suppress(tx, forbidden, at)
             await deliveries.forget_subject(tx, person.id, at)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,24 @@ CASES = json.loads((DATA / "vectors" / "telegram-errors" / "cases.json").read_te
 TOKEN = "4242:made-up"
 DEADLINE_SECONDS = 10.0
 ANNA = 7
-PLAIN_TYPES = {"String": str, "Integer": int, "Boolean": bool, "Float": (int, float)}
+PLAIN_TYPES: dict[str, type | tuple[type, ...]] = {
+    "String": str,
+    "Integer": int,
+    "Boolean": bool,
+    "Float": (int, float),
+}
 
 
 async def until(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
         while not condition():
             await asyncio.sleep(0.005)
+
+
+def begin(press: Coroutine[Any, Any, Any]) -> None:
+    """Press, and let nobody wait for the answer."""
+    task = asyncio.ensure_future(press)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 class Bot:

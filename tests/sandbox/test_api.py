@@ -1,11 +1,23 @@
 """The simulator serves the Bot API: its methods, parameters, types and words of refusal."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from sandbox_shape import (
+    ANNA,
+    API,
+    CASES,
+    TOKEN,
+    Bot,
+    anna,
+    begin,
+    faults_in_union,
+    refusal_of,
+    running_bot,
+    until,
+)
 
 from bot.sandbox.methods import METHODS
 from bot.sandbox.parameters import API as SERVED_API
@@ -13,18 +25,6 @@ from bot.sandbox.parameters import METHODS as SERVED
 from bot.sandbox.refusal import Refusal, too_many_requests
 from bot.sandbox.server import Sandbox
 from bot.sandbox.world import QUERY_SECONDS
-from tests.sandbox.sandbox_shape import (
-    ANNA,
-    API,
-    CASES,
-    TOKEN,
-    Bot,
-    anna,
-    faults_in_union,
-    refusal_of,
-    running_bot,
-    until,
-)
 
 TOO_LONG = "Bad Request: message is too long"
 TOO_OLD = "Bad Request: query is too old and response timeout expired or query ID is invalid"
@@ -78,10 +78,9 @@ def test_a_described_type_has_the_fields_of_the_bot_api(kind: str) -> None:
 
 
 async def callback_query_id(bot: Bot) -> str:
-    press = asyncio.ensure_future(anna(bot.sandbox).press_data("x"))
+    begin(anna(bot.sandbox).press_data("x"))
     await until(lambda: bot.sandbox.world.pending)
     query_id = bot.sandbox.world.pending[-1]["callback_query"]["id"]
-    press.add_done_callback(lambda done: done.exception())
     return str(query_id)
 
 
@@ -247,6 +246,18 @@ async def test_parameters_arrive_the_same_in_json_form_multipart_and_query(bot: 
     assert [
         (message["chat"]["id"], message["text"], message["reply_markup"]) for message in messages
     ] == [(ANNA, "Hello", KEYBOARD)] * len(calls)
+
+
+@pytest.mark.parametrize("encoded", ["json", "data"])
+async def test_parameters_of_the_query_and_the_body_are_taken_together(
+    encoded: str, bot: Bot
+) -> None:
+    body: dict[str, Any] = {encoded: {"text": "of the body"}}
+    query = {"chat_id": ANNA, "text": "of the query"}
+
+    response = await bot.http.post(bot.url("sendMessage"), params=query, **body)
+
+    assert response.json()["result"]["text"] == "of the body"
 
 
 @pytest.mark.parametrize("field", ["document", "attached"])

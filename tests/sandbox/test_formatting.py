@@ -26,6 +26,10 @@ LIMIT = 100_000
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]))
 MARKS = st.sampled_from(["b", "i", "u", "s", "code", "tg-spoiler", "blockquote"])
 EMOJI = "😀"
+INVALID = (
+    "Text contains invalid Unicode characters after decoding HTML entities, check for unmatched "
+    "surrogate code units"
+)
 
 
 def kept(text: str) -> str:
@@ -83,13 +87,15 @@ def test_an_entity_covers_exactly_the_words_between_its_tags(
 
 @given(st.text("<>/&;=\"' abip#x1\0é"))
 def test_any_source_is_either_read_or_refused(source: str) -> None:
+    refused = ""
+    text, entities = "", list[dict[str, Any]]()
     try:
         text, entities = parse_html(source)
     except Refusal as refusal:
-        assert refusal.status == 400
-        assert refusal.description.startswith("Bad Request: can't parse entities: ")
-    else:
-        assert check_entities(text, entities) == entities
+        refused = refusal.description
+
+    assert refused == "" or refused.startswith("Bad Request: can't parse entities: ")
+    assert check_entities(text, entities) == entities
 
 
 @pytest.mark.parametrize(
@@ -161,8 +167,7 @@ def test_html_means_what_telegram_says(
         ("<span>a</span>", 'Tag "span" must have class "tg-spoiler" at byte offset 0'),
         (
             "&#xd83d;",
-            "Text contains invalid Unicode characters after decoding HTML entities, check for "
-            "unmatched surrogate code units",
+            INVALID,
         ),
     ],
 )

@@ -1,6 +1,6 @@
 """A tea shop that asks: real database, real keys, real log; the time is always said."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -28,6 +28,7 @@ from storage.consents import StoredEvent
 from storage.database import Database
 from storage.prompts import Step
 
+KEK = b"k" * 32
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 DATA, ORDERS, OFFERS = PurposeId("personal-data"), PurposeId("orders"), PurposeId("offers")
@@ -233,7 +234,7 @@ def _opened(stored: log.StoredEntry, secrets: dict[str, bytes]) -> OpenedEntry:
 @asynccontextmanager
 async def open_shop(database: Database, folder: Path) -> AsyncIterator[Shop]:
     """Open a shop on a migrated database; the keys lie in a folder."""
-    made = keystore.create(folder / "keys" / "keystore.json", b"k" * 32, "assent/tea", AT)
+    made = keystore.create(folder / "keys" / "keystore.json", KEK, "assent/tea", AT)
     core = build_core(database, made)
     yield Shop(core=core, publication=await publish(database, core.journal, PURPOSES, AT - DAY))
 
@@ -248,6 +249,14 @@ async def new_shop(folder: Path) -> AsyncIterator[Shop]:
             yield shop
     finally:
         await database.close()
+
+
+async def reopened(folder: Path, purposes: Sequence[Purpose]) -> Shop:
+    """Start again on the files of a shop, with a purposes file."""
+    database = Database(f"sqlite+aiosqlite:///{folder}/data/assent.db")
+    core = build_core(database, keystore.open_keystore(folder / "keys" / "keystore.json", KEK))
+    made = catalogue(*purposes)
+    return Shop(core=core, publication=await publish(database, core.journal, made, AT))
 
 
 def on_disk(folder: Path) -> bytes:

@@ -1,0 +1,1 @@
+"""Reproducible measurements, each with its baseline in the same run; ratios, not seconds."""
