@@ -15,7 +15,8 @@ from bot.consent.rules import (
     PurposeId,
     Standing,
 )
-from bot.usecases.consents import ConsentDesk, Outcome
+from bot.usecases.consent_steps import Outcome
+from bot.usecases.consents import ConsentDesk
 from bot.usecases.people import People, Person
 from bot.usecases.publication import Publication
 from handlers import screen

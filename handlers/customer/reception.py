@@ -11,7 +11,8 @@ from bot.consent.difference import Difference, difference
 from bot.consent.purposes import Purpose
 from bot.consent.rules import PurposeId, Standing
 from bot.proof import canonical
-from bot.usecases.consents import ConsentDesk, Position
+from bot.usecases.consent_views import Position
+from bot.usecases.consents import ConsentDesk
 from bot.usecases.people import People, Person
 from bot.usecases.publication import Publication
 from handlers import screen as on_screen

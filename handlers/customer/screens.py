@@ -11,7 +11,8 @@ from bot.consent.acts import Choice
 from bot.consent.difference import Difference
 from bot.consent.purposes import Catalogue, Purpose
 from bot.consent.rules import Standing
-from bot.usecases.consents import Outcome, Position, ReceiptLine
+from bot.usecases.consent_steps import Outcome
+from bot.usecases.consent_views import Position, ReceiptLine
 from handlers import words
 from handlers.customer.data import (
     Answer,

@@ -15,7 +15,8 @@ from bot.delivery.flights import Flights
 from bot.privacy.profile import Profile
 from bot.proof import canonical, entry
 from bot.usecases.campaigns import CampaignDesk
-from bot.usecases.consents import ConsentDesk, Outcome
+from bot.usecases.consent_steps import Outcome
+from bot.usecases.consents import ConsentDesk
 from bot.usecases.conversations import Conversations
 from bot.usecases.events import EventWriter
 from bot.usecases.inbox import Inbox
