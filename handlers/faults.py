@@ -2,12 +2,13 @@
 
 import structlog
 from aiogram import Bot, Router
+from aiogram.exceptions import TelegramForbiddenError
 from aiogram.filters import ExceptionTypeFilter
 from aiogram.types import CallbackQuery, ErrorEvent, Message
 
 from bot.campaigns.policy import CampaignRefused
 from bot.errors import AssentError
-from bot.usecases.campaigns import ContentTooLong
+from bot.usecases.campaign_drafts import ContentTooLong
 from handlers import screen
 from handlers.i18n import _
 
@@ -27,6 +28,12 @@ async def refused(event: ErrorEvent) -> None:
     if isinstance(error, CampaignRefused):
         text += " (" + ", ".join(r.advisory_id or r.kind.value for r in error.refusals) + ")"
     await _tell(event, text)
+
+
+@router.error(ExceptionTypeFilter(TelegramForbiddenError))
+async def unreachable(event: ErrorEvent) -> None:
+    """Whoever blocked the bot gets no answer; what they did before stands."""
+    log.info("conversation.unreachable", update=event.update.update_id)
 
 
 async def _tell(event: ErrorEvent, text: str) -> None:

@@ -24,13 +24,8 @@ from bot.consent.rules import PurposeId, Reach
 from bot.delivery.flights import Flights
 from bot.privacy.profile import Profile
 from bot.settings import Settings
-from bot.usecases.campaigns import (
-    OUTAGE,
-    CampaignDesk,
-    ContentCluttered,
-    ContentEmpty,
-    ContentTooLong,
-)
+from bot.usecases.campaign_drafts import ContentCluttered, ContentEmpty, ContentTooLong
+from bot.usecases.campaigns import OUTAGE, CampaignDesk
 from bot.usecases.people import Person
 from bot.usecases.publication import publish
 from storage import deliveries, keystore
