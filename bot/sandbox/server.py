@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import mimetypes
 import re
 import socket
 import time
@@ -14,15 +13,14 @@ from typing import Any, Final
 import aiohttp
 import uvicorn
 from starlette.applications import Starlette
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
+from bot.sandbox.calls import Dropped, answered, given_parameters, known, planned, spoiled
 from bot.sandbox.faults import Fault, FaultKind, Hold, RateLimit
 from bot.sandbox.methods import METHODS
 from bot.sandbox.parameters import INTEGER, checked
-from bot.sandbox.parameters import METHODS as KNOWN
 from bot.sandbox.people import Person
 from bot.sandbox.refusal import Refusal, bad_request, too_many_requests
 from bot.sandbox.world import Account, Chat, World
@@ -155,10 +153,10 @@ class Sandbox:
         try:
             self._authorise(request.path_params["token"])
         except Refusal as refusal:
-            return _answer(refusal.status, refusal.body())
+            return answered(refusal.status, refusal.body())
         file = self.world.files.get(request.path_params["path"].rsplit("/", 1)[-1])
         if file is None:
-            return _answer(404, Refusal(404, "Not Found").body())
+            return answered(404, Refusal(404, "Not Found").body())
         return Response(file.content, media_type=file.mime)
 
     async def _serve_method(self, request: Request) -> Response:
@@ -166,15 +164,15 @@ class Sandbox:
         call = Call(method=method, parameters={}, started=time.monotonic())
         try:
             self._authorise(request.path_params["token"])
-            name = _known(method)
+            name = known(method)
             call.method = name
-            given = await _given(request)
+            given = await given_parameters(request)
             call.parameters = given
             return await self._perform(request, call, given)
         except Refusal as refusal:
             call.response = refusal.body()
             call.status = refusal.status
-            return _answer(refusal.status, refusal.body())
+            return answered(refusal.status, refusal.body())
         finally:
             call.finished = time.monotonic()
             if self.keeps_calls and call.method != "getUpdates":
@@ -189,9 +187,9 @@ class Sandbox:
         fault = self._next_fault(call)
         if fault is not None and fault.kind is FaultKind.REPLY:
             call.status = fault.status
-            return _planned(fault)
+            return planned(fault)
         if fault is not None and fault.kind is FaultKind.RESET_BEFORE:
-            return _Dropped(request)
+            return Dropped(request)
         if fault is not None and fault.kind is FaultKind.DELAY:
             await asyncio.sleep(fault.seconds)
         self._limit(call)
@@ -199,8 +197,8 @@ class Sandbox:
         call.response = {"ok": True, "result": result}
         call.status = 200
         if fault is not None:
-            return await _spoiled(request, fault, call.response)
-        return _answer(200, call.response)
+            return await spoiled(request, fault, call.response)
+        return answered(200, call.response)
 
     async def _do(self, call: Call, given: dict[str, Any]) -> Any:
         parameters = checked(call.method, given)
@@ -347,121 +345,9 @@ class Sandbox:
         return taken
 
 
-def _known(method: str) -> str:
-    """Find a method; names are matched without case, as Telegram does."""
-    for name in KNOWN:
-        if name.lower() == method.lower():
-            return name
-    raise Refusal(404, "Not Found: method not found")
-
-
-async def _given(request: Request) -> dict[str, Any]:
-    """Return the parameters of a call, however they came (Bot API, "Making requests")."""
-    given: dict[str, Any] = dict(request.query_params)
-    kind = request.headers.get("content-type", "")
-    if kind.startswith("application/json"):
-        try:
-            body = await request.json()
-        except (ValueError, RecursionError) as error:
-            raise bad_request("can't parse JSON object") from error
-        return given | (body if isinstance(body, dict) else {})
-    if kind.startswith(("multipart/form-data", "application/x-www-form-urlencoded")):
-        form = await request.form()
-        fields = {name: await _field(value) for name, value in form.multi_items()}
-        return given | _attached(fields)
-    return given
-
-
-async def _field(value: UploadFile | str) -> Any:
-    if isinstance(value, str):
-        return value
-    name = value.filename or "file"
-    return name, await value.read(), value.content_type or mimetypes.guess_type(name)[0] or ""
-
-
-def _attached(fields: dict[str, Any]) -> dict[str, Any]:
-    """Put files that are named by attach://… in their place (Bot API, "Sending files")."""
-    return {
-        name: fields.get(value.removeprefix("attach://"), value)
-        if isinstance(value, str) and value.startswith("attach://")
-        else value
-        for name, value in fields.items()
-    }
-
-
 def _snapshot(result: Any) -> Any:
     """Messages change later; what was answered does not."""
     return json.loads(json.dumps(result)) if isinstance(result, dict) else result
-
-
-def _answer(status: int, body: dict[str, Any]) -> Response:
-    return JSONResponse(body, status, _headers(body))
-
-
-def _headers(body: Any) -> dict[str, str]:
-    """Repeat `retry_after` as the header that proxies understand, as Telegram does."""
-    parameters = body.get("parameters") if isinstance(body, dict) else None
-    retry_after = (parameters or {}).get("retry_after")
-    return {} if retry_after is None else {"Retry-After": str(retry_after)}
-
-
-def _planned(fault: Fault) -> Response:
-    """Answer byte for byte as planned."""
-    kind = "application/json" if fault.body.startswith(b"{") else "text/html"
-    try:
-        headers = _headers(json.loads(fault.body))
-    except ValueError:
-        headers = {}
-    return Response(fault.body, fault.status, headers, kind)
-
-
-# --- broken answers ---------------------------------------------------------------------------
-
-
-async def _spoiled(request: Request, fault: Fault, body: dict[str, Any]) -> Response:
-    if fault.kind is FaultKind.RESET_AFTER:
-        return _Dropped(request)
-    if fault.kind is FaultKind.HANG:
-        await asyncio.sleep(fault.seconds)
-        return _Dropped(request)
-    if fault.kind is FaultKind.TRUNCATED:
-        return _Truncated(request, json.dumps(body).encode())
-    return _answer(200, body)
-
-
-def _transport(request: Request) -> asyncio.Transport:
-    """Uvicorn's `receive` is a method of the request's cycle, which knows its connection."""
-    cycle = request.receive.__self__  # type: ignore[attr-defined]
-    transport: asyncio.Transport = cycle.transport
-    return transport
-
-
-class _Dropped(Response):
-    """Ends the connection without a word."""
-
-    def __init__(self, request: Request) -> None:
-        super().__init__()
-        self._request = request
-
-    async def __call__(self, _scope: Any, _receive: Any, _send: Any) -> None:
-        _transport(self._request).abort()
-
-
-class _Truncated(Response):
-    """Promises a whole answer, gives half of it, ends the connection."""
-
-    def __init__(self, request: Request, body: bytes) -> None:
-        super().__init__()
-        self._request, self._whole = request, body
-
-    async def __call__(self, _scope: Any, _receive: Any, _send: Any) -> None:
-        head = (
-            f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(self._whole)}\r\n\r\n"
-        )
-        transport = _transport(self._request)
-        transport.write(head.encode() + self._whole[: len(self._whole) // 2])
-        transport.close()
 
 
 # --- running ----------------------------------------------------------------------------------
