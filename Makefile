@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 T ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test lint fix bench install lock
+.PHONY: help demo run test lint fix bench install lock messages
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -33,6 +33,14 @@ bench: $(VENV)/dev.stamp ## the benchmarks, each beside its baseline
 	@$(BIN)/python -m benchmarks
 
 install: $(VENV)/run.stamp ## only the environment: .venv/bin/python -m bot, .venv/bin/assent
+
+messages: $(VENV)/dev.stamp ## renew locales/ from the phrases in the code; then translate what is empty
+	@mkdir -p build
+	@$(BIN)/pybabel -q extract -k phrase -k ngettext:1,2 --no-location --omit-header -o build/assent.pot bot handlers
+	@for locale in ru en; do $(BIN)/pybabel -q update -i build/assent.pot -o locales/$$locale/LC_MESSAGES/assent.po \
+	  -l $$locale -D assent --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=100; done
+	@sed -i -E '/^"(Project-Id|Report-Msgid|POT-Creation|PO-Revision|Last-Translator|Language-Team|Generated-By)/d; /./,$$!d' \
+	  locales/*/LC_MESSAGES/assent.po
 
 lock: ## renew the lock files from requirements/*.in (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --custom-compile-command "make lock" requirements/run.in -o requirements/run.txt

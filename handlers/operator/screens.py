@@ -51,7 +51,8 @@ def refused(refusals: list[Refusal], catalogue: Catalogue) -> Screen:
     for refusal in refusals:
         match refusal.kind:
             case RefusalKind.ADVISORY:
-                explained = rules_of(catalogue.controller.country).advisories
+                risks = rules_of(catalogue.controller.country).advisories
+                explained = risks[refusal.advisory_id or ""]
                 blocks.append(
                     _(
                         "⚖️ <b>{id}</b>\n{explanation}\n\nIf the controller takes this risk, add to "
@@ -59,7 +60,7 @@ def refused(refusals: list[Refusal], catalogue: Catalogue) -> Screen:
                         'accepted_by = "…"\naccepted_on = …</pre>'
                     ).format(
                         id=escape(refusal.advisory_id or ""),
-                        explanation=escape(_(explained[refusal.advisory_id or ""])),
+                        explanation=escape(_(explained)),
                     )
                 )
             case RefusalKind.ADVERTISER_UNKNOWN:
