@@ -7,16 +7,17 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
+from sqlalchemy.exc import DBAPIError
 
 from bot import logs
-from bot.app import commands, demo, doctor, running
+from bot.app import commands, doctor
+from bot.app.core import why
 from bot.consent.loader import PurposesFileError, load
 from bot.errors import AssentError, ConfigurationError
 from bot.proof import note, verifier
@@ -49,18 +50,22 @@ def entry(arguments: Sequence[str]) -> int:
 def _causes(error: BaseException) -> list[str]:
     match error:
         case BaseExceptionGroup():
-            return _causes(error.exceptions[0])
+            lines = _causes(error.exceptions[0])
         case click.ClickException():
-            return [f"assent: {' '.join(error.format_message().split())}"]
+            lines = [f"assent: {' '.join(error.format_message().split())}"]
         case ConfigurationError():
-            return error.faults
+            lines = error.faults
+        case DBAPIError():
+            lines = [f"DATABASE_URL: {why(error)}"]
         case OSError():
-            return [f"{error.filename or 'a file'}: {error.strerror or error}"]
+            lines = [f"{error.filename or 'a file'}: {error.strerror or error}"]
         case AssentError() | ProofError():
-            return [str(error)]
+            lines = [str(error)]
         case _:
             facts = logs.describe(error)
-            return [f"assent: a fault of ours, {facts['error']} at {facts['at']}; please report it"]
+            what = f"a fault of ours, {facts['error']} at {facts['at']}"
+            lines = [f"assent: {what}; please report it"]
+    return lines
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -86,6 +91,8 @@ def run(role: str) -> None:
     del role
     settings = load_settings(for_run=True)
     _log_to(settings)
+    from bot.app import running  # noqa: PLC0415 loads for seconds: only `run` waits for it
+
     _until_stopped(lambda: running.run(settings, click.echo))
 
 
@@ -97,6 +104,8 @@ def demo_(port: int) -> None:
     Needs no token and no network; keeps nothing when it ends.
     """
     logs.configure("console", "warning")
+    from bot.app import demo  # noqa: PLC0415 it brings a web server, that others do not need
+
     _until_stopped(lambda: demo.run(port, click.echo))
 
 
@@ -117,8 +126,13 @@ def _until_stopped(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
     async def guarded() -> None:
         task = asyncio.ensure_future(work())
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        with suppress(asyncio.CancelledError):
+        try:
             await task
+        except asyncio.CancelledError:
+            # SIGTERM cancels the work only, Ctrl+C (asyncio.run) this task around it.
+            around = asyncio.current_task()
+            if around is not None and around.cancelling():
+                raise
 
     asyncio.run(guarded())
 
@@ -148,8 +162,9 @@ def check(file: Path | None) -> int:
     Without FILE: the one of the setting PURPOSES_FILE.
     """
     path = file or load_settings(for_run=False).purposes_file
-    if not os.access(path, os.R_OK):
-        raise click.ClickException(f"PURPOSES_FILE: {path} cannot be read; name an existing file")
+    if path.is_dir() or not os.access(path, os.R_OK):
+        name = "FILE" if file else "PURPOSES_FILE"
+        raise ConfigurationError([f"{name}: {path} cannot be read; name an existing file"])
     try:
         catalogue = load(path)
     except PurposesFileError as error:

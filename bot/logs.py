@@ -124,11 +124,18 @@ class _Redactor:
 
     def __call__(self, _logger: Any, _method: str, event: Event) -> Event:
         for name, value in event.items():
-            if isinstance(value, str):
-                event[name] = self._clean(value)
+            event[name] = self._clean(value)
         return event
 
-    def _clean(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-        return TOKEN.sub(HIDDEN, text)
+    def _clean(self, value: Any) -> Any:
+        match value:
+            case str():
+                for secret in self._secrets:
+                    value = value.replace(secret, HIDDEN)
+                return TOKEN.sub(HIDDEN, value)
+            case dict():
+                return {name: self._clean(inner) for name, inner in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self._clean(inner) for inner in value]
+            case _:
+                return value

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -67,7 +68,7 @@ def _split(value: str) -> Any:
         parts = urlsplit(value)
         _ = parts.port
     except ValueError as error:
-        raise ValueError("not a URL") from error
+        raise ValueError("not a URL; check scheme, host and port") from error
     return parts
 
 
@@ -156,24 +157,27 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
-        if self.public_url and self.webhook_secret is None:
-            raise ValueError(
-                "WEBHOOK_SECRET: missing; a webhook without a secret could be forged by anybody"
-            )
-        if self.public_url and self.web_bind is None:
-            raise ValueError("WEB_BIND: missing; say where the webhook listens, as HOST:PORT")
-        if self.key_command is None:
-            self._keep_apart("KEY_FILE", self.key_file)
-        self._keep_apart("KEYSTORE_FILE", self.keystore)
+        if faults := [*self._webhook_faults(), *self._place_faults()]:
+            raise ValueError("\n".join(faults))
         return self
 
-    def _keep_apart(self, name: str, path: Path) -> None:
+    def _webhook_faults(self) -> Iterator[str]:
+        if self.public_url and self.webhook_secret is None:
+            yield "WEBHOOK_SECRET: missing; a webhook without a secret could be forged by anybody"
+        if self.public_url and self.web_bind is None:
+            yield "WEB_BIND: missing; say where the webhook listens, as HOST:PORT"
+
+    def _place_faults(self) -> Iterator[str]:
         folder = self.database_folder
-        if folder is not None and path.resolve().is_relative_to(folder):
-            raise ValueError(
-                f"{name}: it lies in the folder of the database, {folder}; move one of them, "
-                "or whoever copies the folder can read everything"
-            )
+        places = {"KEYSTORE_FILE": self.keystore}
+        if self.key_command is None:
+            places["KEY_FILE"] = self.key_file
+        for name, path in places.items():
+            if folder is not None and path.resolve().is_relative_to(folder):
+                yield (
+                    f"{name}: it lies in the folder of the database, {folder}; move one of them, "
+                    "or whoever copies the folder can read everything"
+                )
 
     @property
     def keystore(self) -> Path:
@@ -215,12 +219,31 @@ def load_settings(*, for_run: bool) -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        faults = [_line(fault) for fault in error.errors()]
+        faults = _lines(error) + _faults_beside(
+            {str(f["loc"][0]) for f in error.errors() if f["loc"]}
+        )
+    except UnicodeDecodeError as error:
+        raise ConfigurationError([".env: not UTF-8 text; save it as UTF-8"]) from error
     if for_run:
         faults += _missing(settings, faults)
     if faults or settings is None:
         raise ConfigurationError(sorted(faults))
     return settings
+
+
+def _faults_beside(wrong: Iterable[str]) -> list[str]:
+    """Return what does not belong together, whatever each wrong setting was meant to be."""
+    neutral: dict[str, Any] = {name: Settings.model_fields[name].default for name in wrong}
+    if not neutral:
+        return []  # then just this was found
+    if "database_url" in neutral:
+        neutral["database_url"] = "postgresql+asyncpg://"  # has no folder
+    try:
+        Settings(**neutral)
+    except ValidationError as error:
+        named = tuple(f"{name.upper()}:" for name in neutral)
+        return [line for line in _lines(error) if not line.startswith(named)]
+    return []
 
 
 def _missing(settings: Settings | None, faults: list[str]) -> list[str]:
@@ -240,6 +263,10 @@ class _Required(BaseSettings):
 
     bot_token: str | None = None
     owner_ids: str | None = None
+
+
+def _lines(error: ValidationError) -> list[str]:
+    return [line for fault in error.errors() for line in _line(fault).split("\n")]
 
 
 def _line(fault: Any) -> str:

@@ -85,4 +85,6 @@ async def _check_purpose(database: Database, purpose_id: PurposeId) -> None:
 
 
 def _touch_private(path: Path) -> None:
-    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
+    """Make an empty file for its owner only; whatever a killed export left there goes."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))

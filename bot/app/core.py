@@ -51,15 +51,18 @@ async def upgrade(database: Database) -> None:
     try:
         await migrations.upgrade(database)
     except (DBAPIError, OSError) as error:
-        raise ConfigurationError([f"DATABASE_URL: {_why(error)}"]) from error
+        raise ConfigurationError([f"DATABASE_URL: {why(error)}"]) from error
 
 
-def _why(error: BaseException) -> str:
+def why(error: BaseException) -> str:
+    """Say why the database refuses, and what to do; without a word of what it was asked."""
     text = str(getattr(error, "orig", error)).lower()
     if "locked" in text:
         return "the database is locked by another program; stop that one and try again"
     if "readonly" in text or "read-only" in text or "unable to open" in text:
         return "the database cannot be written; check the owner and mode of file and folder"
+    if "malformed" in text or "not a database" in text:
+        return "the database file is damaged; restore it from its backup"
     if "full" in text:
         return "the disk is full; make room and try again"
     if isinstance(error, OSError) or "connect" in text:

@@ -9,7 +9,6 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from bot.app import running
 from bot.errors import ConfigurationError
 from bot.sandbox.page import page_routes
 from bot.sandbox.server import Sandbox, serve
@@ -40,6 +39,8 @@ async def run(port: int, tell: Callable[[str], None]) -> None:
         sandbox.person(OWNER_ID, "Ольга", last_name="Чайкина", language_code="ru"),
     )
     tell(f"http://127.0.0.1:{port}")
+    from bot.app import running  # noqa: PLC0415 loads for seconds: the address is told before
+
     folder = Path(tempfile.mkdtemp(prefix="assent-demo-"))
     try:
         routes = page_routes(sandbox, people, tips=TIPS, captions=CAPTIONS)

@@ -93,9 +93,9 @@ async def _telegram(settings: Settings) -> list[Finding]:
 
 
 def _token(answer: Any) -> Finding:
-    if isinstance(answer, dict) and answer.get("ok") is True:
-        username = answer["result"].get("username")
-        return Finding(name="token", what=f"Telegram knows it: https://t.me/{username}")
+    me = answer.get("result") if isinstance(answer, dict) and answer.get("ok") is True else None
+    if isinstance(me, dict):
+        return Finding(name="token", what=f"Telegram knows it: https://t.me/{me.get('username')}")
     return Finding(
         name="token",
         what="Telegram does not accept it; take a fresh one from @BotFather",
