@@ -9,6 +9,7 @@ from aiogram import BaseMiddleware
 from aiogram.dispatcher.flags import get_flag
 from aiogram.types import CallbackQuery, Message, TelegramObject
 
+from handlers import screen
 from handlers.i18n import _
 
 
@@ -84,6 +85,7 @@ class Guard(BaseMiddleware):
         user = event.from_user
         if user is not None and roles.may(user.id, Permission(needed)):
             return await handler(event, data)
-        return await event.answer(
-            _("This is for the shop's staff. What you can do here: /help"),
-        )
+        refusal = _("This is for the shop's staff. What you can do here: /help")
+        if isinstance(event, CallbackQuery):
+            return await screen.acknowledge(event, refusal)
+        return await event.answer(refusal)

@@ -10,10 +10,12 @@ from typing import Any, Final
 import structlog
 from aiogram import Bot, Dispatcher
 from aiogram.exceptions import (
+    ClientDecodeError,
     TelegramAPIError,
     TelegramConflictError,
     TelegramNetworkError,
     TelegramRetryAfter,
+    TelegramServerError,
     TelegramUnauthorizedError,
 )
 from aiogram.types import Update
@@ -74,16 +76,26 @@ class Poller:
 
     async def _poll(self, offset: int | None) -> int | None:
         wait = POLL_SECONDS if self.caught_up.is_set() else 0
-        updates = await self.bot.get_updates(
-            offset=offset, timeout=wait, allowed_updates=self.allowed, request_timeout=wait + 10
-        )
+        updates = await self._fetch(offset, wait)
         if updates:
-            await self.inbox.take_in([as_json(update) for update in updates], self.clock())
+            await self.inbox.take_in(updates, self.clock())
             self.arrived.set()
-            return updates[-1].update_id + 1
+            return int(updates[-1]["update_id"]) + 1
         await self.inbox.fetched(self.clock())
         self.caught_up.set()
         return offset
+
+    async def _fetch(self, offset: int | None, wait: int) -> list[dict[str, Any]]:
+        try:
+            updates = await self.bot.get_updates(
+                offset=offset, timeout=wait, allowed_updates=self.allowed, request_timeout=wait + 10
+            )
+        except ClientDecodeError as error:
+            # One that aiogram cannot read must not keep back the others: they are stored as they
+            # came, and that one is set aside when it is handled.
+            log.warning("updates.unreadable", **describe(error))
+            return list(error.data["result"])
+        return [as_json(update) for update in updates]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,8 +163,10 @@ class Handling:
             while True:
                 self.arrived.clear()
                 if not await self._take(tasks):
+                    if not self._held and self._last is not None:
+                        self._last = None  # an earlier one may have come after a later one
+                        continue
                     if not self._held:
-                        self._last = None
                         self.idle.set()
                     await self.arrived.wait()
 
@@ -195,7 +209,7 @@ class Handling:
                 await self.inbox.settle(waiting.update_id)
             except TelegramRetryAfter as error:
                 await asyncio.sleep(error.retry_after)
-            except (SQLAlchemyError, TelegramNetworkError) as error:
+            except (SQLAlchemyError, TelegramNetworkError, TelegramServerError) as error:
                 # The world's fault, not the update's: it waits, and is not set aside.
                 log.warning("updates.retried", **describe(error))
                 await asyncio.sleep(RETRY_SECONDS)
@@ -220,5 +234,11 @@ class Handling:
         except SQLAlchemyError:
             return False
         if is_over:
-            await self.apologise(waiting.content)
+            await self._apologise(waiting)
         return is_over
+
+    async def _apologise(self, waiting: Waiting) -> None:
+        try:
+            await self.apologise(waiting.content)
+        except Exception as error:  # noqa: BLE001 nobody knows the shape of what failed
+            log.warning("updates.not_apologised", **describe(error))

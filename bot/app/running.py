@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import structlog
 from aiogram import Bot, Dispatcher
-from aiogram.exceptions import TelegramAPIError, TelegramNetworkError, TelegramUnauthorizedError
+from aiogram.exceptions import (
+    TelegramAPIError,
+    TelegramNetworkError,
+    TelegramServerError,
+    TelegramUnauthorizedError,
+)
+from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.clockwork import Clockwork
 from bot.app.core import Core, build_core, open_keys, remember_origin, upgrade
@@ -26,6 +32,7 @@ from bot.delivery.pace import Pace
 from bot.delivery.sender import Sender
 from bot.delivery.telegram import TelegramChannel
 from bot.errors import AssentError, ConfigurationError
+from bot.logs import describe
 from bot.settings import Settings
 from bot.supervisor import Supervisor
 from bot.usecases.campaigns import CampaignDesk
@@ -101,8 +108,7 @@ def only_one(settings: Settings) -> Iterator[None]:
         yield
         return
     name = Path(Database(settings.database_url).url.database or "").name
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{name}.run.lock").open("w") as lock:
+    with _lock_file(folder / f"{name}.run.lock") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -110,6 +116,16 @@ def only_one(settings: Settings) -> Iterator[None]:
                 ["DATABASE_URL: another `run` uses this database; stop it first"]
             ) from error
         yield
+
+
+def _lock_file(path: Path) -> TextIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w")
+    except OSError as error:
+        raise ConfigurationError(
+            [f"DATABASE_URL: {path.parent} cannot be written ({error.strerror})"]
+        ) from error
 
 
 async def _introduce(bot: Bot) -> str:
@@ -121,7 +137,7 @@ async def _introduce(bot: Bot) -> str:
             raise ConfigurationError(
                 ["BOT_TOKEN: Telegram does not accept it; take a fresh one from @BotFather"]
             ) from error
-        except TelegramNetworkError as error:
+        except (TelegramNetworkError, TelegramServerError) as error:
             log.warning("telegram.unreachable", error=type(error).__name__)
             await asyncio.sleep(GREETING_SECONDS)
         except TelegramAPIError as error:
@@ -217,12 +233,24 @@ async def _serve(
             tasks.start(let_sender_start(), name="backlog")
             tasks.start(sender.run(), name="sender")
             tasks.start(teller.run(), name="news for operators")
-            tasks.start(menus.update(), name="menus")
+            tasks.start(_set_menus(menus), name="menus")
             tasks.start(reasker.run(backlog_handled), name="asking again")
             tasks.start(clockwork.run(), name="clock")
             log.info("assent.running")
     finally:
         await channel.close()
+
+
+async def _set_menus(menus: Menus) -> None:
+    """Set the menus; a database that is locked for a while must not end the program."""
+    while True:
+        try:
+            await menus.update()
+        except SQLAlchemyError as error:
+            log.warning("menus.not_set", **describe(error))
+            await asyncio.sleep(GREETING_SECONDS)
+        else:
+            return
 
 
 def _start_updates(

@@ -1,7 +1,7 @@
 """aiogram as this program uses it: the pace in front of every answer, 429 honoured."""
 
 import asyncio
-from typing import Final
+from typing import Any, Final
 
 from aiogram import Bot
 from aiogram.client.default import DefaultBotProperties
@@ -9,8 +9,13 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.session.middlewares.base import BaseRequestMiddleware, NextRequestMiddlewareType
 from aiogram.client.telegram import PRODUCTION, TelegramAPIServer
 from aiogram.enums import ParseMode
-from aiogram.exceptions import TelegramRetryAfter
-from aiogram.methods import Response, TelegramMethod
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramAPIError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+)
+from aiogram.methods import GetUpdates, Response, TelegramMethod
 from aiogram.methods.base import TelegramType
 
 from bot.delivery.pace import Pace
@@ -52,7 +57,23 @@ class Courtesy(BaseRequestMiddleware):
                     raise
                 self.pace.pause(error.retry_after)
                 await asyncio.sleep(error.retry_after)
+            except (ClientDecodeError, UnicodeDecodeError) as error:
+                if isinstance(method, GetUpdates) and _is_done(error):
+                    raise  # the poller takes each update as it is
+                raise _unreadable(method, error) from error
         raise AssertionError("the loop returns or raises")
+
+
+def _is_done(error: Exception) -> bool:
+    """Whether an answer that cannot be read says at least that the call was done."""
+    data = error.data if isinstance(error, ClientDecodeError) else None
+    return isinstance(data, dict) and data.get("ok") is True
+
+
+def _unreadable(method: TelegramMethod[Any], error: Exception) -> TelegramAPIError:
+    """What a proxy says in Telegram's place is an outage: no call may end the program."""
+    kind = TelegramAPIError if _is_done(error) else TelegramNetworkError
+    return kind(method=method, message="the answer cannot be read")
 
 
 def build_bot(settings: Settings, pace: Pace) -> Bot:

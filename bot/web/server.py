@@ -6,6 +6,7 @@ An update is committed before it is answered with 200 (promise 4).
 import asyncio
 import hmac
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
@@ -14,9 +15,13 @@ import uvicorn
 from fastapi import FastAPI, Header, HTTPException, Request
 
 from bot.clock import Clock
+from bot.errors import ConfigurationError
 from bot.usecases.inbox import Inbox
 
 MAX_BYTES: Final = 1_000_000
+LARGEST_ID: Final = 2**63 - 1
+GRACE_SECONDS: Final = 5
+"""How long a clean end waits for requests under way."""
 WEBHOOK_PATH: Final = "/telegram"
 
 
@@ -68,25 +73,52 @@ async def _update(request: Request) -> dict[str, Any]:
             raise HTTPException(413)
     try:
         update = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HTTPException(400) from error
-    if not isinstance(update, dict) or not isinstance(update.get("update_id"), int):
+    if not isinstance(update, dict) or not _is_id(update.get("update_id")):
         raise HTTPException(400)
     return update
+
+
+def _is_id(value: Any) -> bool:
+    """Whether a database can keep it; Telegram's are positive (Bot API, Update: update_id)."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID
 
 
 async def serve_web(
     bind: str, secret: str | None, inbox: Inbox, arrived: asyncio.Event, clock: Clock
 ) -> None:
-    """Serve until cancelled."""
-    host, _, port = bind.rpartition(":")
+    """Serve until cancelled; requests under way are answered first.
+
+    Raises ConfigurationError when the address cannot be had.
+    """
     config = uvicorn.Config(
         build_web(secret, inbox, arrived, clock),
-        host=host,
-        port=int(port),
         log_config=None,
         log_level="error",
         access_log=False,
         proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    await _Server(config).serve()
+    server = _Server(config)
+    with _listen(bind) as listening:
+        serving = asyncio.ensure_future(server.serve(sockets=[listening]))
+        try:
+            await asyncio.shield(serving)
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def _listen(bind: str) -> socket.socket:
+    """Take the address ourselves: uvicorn would end the whole program without a word."""
+    host, _, port = bind.rpartition(":")
+    try:
+        family, *_, address = socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        return socket.create_server(address[:2], family=family)
+    except OSError as error:
+        raise ConfigurationError(
+            [f"WEB_BIND: {bind} cannot be listened on ({error.strerror})"]
+        ) from error

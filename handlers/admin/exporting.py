@@ -3,12 +3,14 @@
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 from aiogram import Bot, Router
 from aiogram.filters import Command
 from aiogram.filters.callback_data import CallbackData
 from aiogram.fsm.context import FSMContext
 from aiogram.types import CallbackQuery, FSInputFile, Message
+from pydantic import Field
 
 from bot.consent.rules import PurposeId
 from bot.usecases.exports import ExportDesk, Format, Selection
@@ -22,18 +24,19 @@ router = Router(name="admin.exporting")
 EXPORT = {FLAG: Permission.EXPORT}
 PERIODS = (7, 30, 365, 0)
 ALL = "*"
+Days = Annotated[int, Field(ge=0, le=max(PERIODS))]
 
 
 class Period(CallbackData, prefix="ep"):
     """How far back, in days; 0: everything."""
 
-    days: int
+    days: Days
 
 
 class Wanted(CallbackData, prefix="ew"):
     """How far back, and which purpose; `*`: all."""
 
-    days: int
+    days: Days
     purpose_id: str
 
 
@@ -87,6 +90,8 @@ async def files(
         for kind in Format:
             path = Path(folder) / f"consents-{stored_at:%Y-%m-%d}.{kind.suffix}"
             await exports.write(path, kind, selection, stored_at)
+            if not path.stat().st_size:
+                continue  # Telegram takes no empty file; the table says that there is nothing
             await bot.send_chat_action(chat_id, "upload_document")
             await bot.send_document(chat_id, FSInputFile(path))
     done = _(

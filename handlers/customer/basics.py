@@ -1,5 +1,6 @@
 """Help, language, and a kind answer to what nothing expects."""
 
+import re
 from datetime import datetime
 
 from aiogram import Bot, F, Router
@@ -23,6 +24,7 @@ from handlers.screen import Button, Screen
 router = Router(name="customer.basics")
 last = Router(name="customer.last")
 """Asked after every other router."""
+ANY_COMMAND = re.compile(r"\w+")
 
 
 @router.message(Command("help"))
@@ -75,12 +77,12 @@ async def reached_or_not(
         await welcome_back(person, people, reception, stored_at)
 
 
-@last.message(F.chat.type == ChatType.PRIVATE, F.text.startswith("/"))
+@last.message(F.chat.type == ChatType.PRIVATE, ~F.from_user.is_bot, F.text.startswith("/"))
 async def unknown_command(message: Message) -> None:
     await message.answer(_("I do not know this command. What I can do: /help"))
 
 
-@last.message(F.chat.type == ChatType.PRIVATE)
+@last.message(F.chat.type == ChatType.PRIVATE, ~F.from_user.is_bot)
 async def unexpected(message: Message, publication: Publication) -> None:
     """Answer kindly; a person reads what is written to the contact."""
     await message.answer(
@@ -91,9 +93,17 @@ async def unexpected(message: Message, publication: Publication) -> None:
     )
 
 
-@last.message(F.chat.type.in_({ChatType.GROUP, ChatType.SUPERGROUP}), F.text.startswith("/"))
+@last.message(
+    F.chat.type.in_({ChatType.GROUP, ChatType.SUPERGROUP}),
+    ~F.from_user.is_bot | F.sender_chat,
+    Command(ANY_COMMAND),
+)
 async def in_a_group(message: Message) -> None:
-    """Consent is given in private only; a group gets one sentence, and only when it asks."""
+    """Consent is given in private only; a group gets one sentence, and only when it asks us.
+
+    A bot is not answered, or two of them could talk for ever; an anonymous admin, whom Telegram
+    shows as a bot with a `sender_chat`, is.
+    """
     await message.reply(_("I answer in a private chat only, so that your choices stay yours."))
 
 

@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+from aiogram.exceptions import TelegramForbiddenError
+
 from bot.consent.purposes import Kind
 from bot.consent.rules import Reach, Standing
 from bot.usecases.people import People, Person
@@ -29,5 +31,8 @@ async def welcome_back(person: Person, people: People, reception: Reception, at:
         ).format(titles=lines)
         rows = [[Button(text=_("Your subscriptions"), data=Show().pack())]]
         shown = Screen(text=text, rows=rows)
-        await screen.send(reception.bot, int(person.profile.account), shown)
+        try:
+            await screen.send(reception.bot, int(person.profile.account), shown)
+        except TelegramForbiddenError:
+            return  # still blocked: a press under an old message reaches us all the same
     await people.set_reach(person.id, Reach.REACHABLE)

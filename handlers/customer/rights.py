@@ -104,10 +104,10 @@ async def proof(
     """Hand out the proof of one answer, or of all of them, as files that can be verified."""
     if person is None:
         raise PromptUnknown
-    if callback_data.entry_id:
-        wanted = [EntryId(callback_data.entry_id)]
-    else:
-        wanted = [event.entry_id for event in await records.events(person)]
+    own = [event.entry_id for event in await records.events(person)]
+    wanted = [EntryId(callback_data.entry_id)] if callback_data.entry_id else own
+    if not set(wanted) <= set(own):
+        raise PromptUnknown
     await screen.acknowledge(query, _("Your proof is being prepared."))
     if not wanted:
         await bot.send_message(int(person.profile.account), _("There is nothing to prove yet."))

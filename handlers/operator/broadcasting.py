@@ -17,6 +17,7 @@ from handlers.i18n import _, time_words
 from handlers.operator import screens
 from handlers.operator.data import At, Choose, Draft, Leave, Step, Writing
 from handlers.operator.drafting import Drafting, author_of, content_of
+from handlers.operator.tidying import ASKED
 from handlers.roles import FLAG, Permission
 from handlers.screen import Screen
 
@@ -34,7 +35,7 @@ async def broadcast(
 ) -> None:
     await state.clear()
     shown = screens.purposes(campaign_desk.publication.catalogue, locale)
-    await screen.send(drafting.bot, message.chat.id, shown)
+    await state.set_data({ASKED: await screen.send(drafting.bot, message.chat.id, shown)})
 
 
 @router.callback_query(Choose.filter(), flags=SEND)
@@ -55,15 +56,15 @@ async def choose(
         await screen.put(drafting.bot, chat_id, message_id, shown)
         return
     await state.set_state(Writing.content)
-    await state.set_data({"purpose_id": callback_data.purpose_id})
     title = drafting.title(callback_data.purpose_id, locale)
-    await screen.put(drafting.bot, chat_id, message_id, screens.ask_content(title))
+    asked = await screen.put(drafting.bot, chat_id, message_id, screens.ask_content(title))
+    await state.set_data({"purpose_id": callback_data.purpose_id, ASKED: asked})
 
 
 @router.message(Command("cancel"), flags=SEND)
 async def cancel(message: Message, state: FSMContext) -> None:
     """Out of any conversation; a draft that was not confirmed is never sent."""
-    was_busy = await state.get_state() is not None
+    was_busy = bool(await state.get_state() or await state.get_data())
     await state.clear()
     await message.answer(
         _("Cancelled. Nothing was sent.") if was_busy else _("There is nothing to cancel.")
@@ -111,8 +112,8 @@ async def content(
     author = author_of(message, locale)
     campaign = await campaign_desk.draft(purpose_id, written, author, stored_at)
     await state.set_state(Writing.deciding)
-    await state.set_data({"campaign_id": campaign.id})
-    await drafting.show(campaign, stored_at)
+    await state.update_data(campaign_id=campaign.id)
+    await _show(campaign, state, drafting, stored_at)
 
 
 @router.message(StateFilter(Writing.links), ~F.text.startswith("/"), flags=SEND)
@@ -132,7 +133,7 @@ async def links(
     revised = replace(campaign.content, buttons=buttons)
     campaign = await campaign_desk.revise(campaign, revised, campaign.erid, stored_at)
     await state.set_state(Writing.deciding)
-    await drafting.show(campaign, stored_at)
+    await _show(campaign, state, drafting, stored_at)
 
 
 @router.message(StateFilter(Writing.erid), ~F.text.startswith("/"), flags=SEND)
@@ -147,7 +148,7 @@ async def erid(
     token = policy.check_erid(message.text or "")
     campaign = await campaign_desk.revise(campaign, campaign.content, token, stored_at)
     await state.set_state(Writing.deciding)
-    await drafting.show(campaign, stored_at)
+    await _show(campaign, state, drafting, stored_at)
 
 
 @router.message(StateFilter(Writing.time), ~F.text.startswith("/"), flags=SEND)
@@ -185,7 +186,11 @@ async def another_version(
         return
     revised = replace(written, buttons=campaign.content.buttons)
     campaign = await campaign_desk.revise(campaign, revised, campaign.erid, stored_at)
-    await drafting.show(campaign, stored_at)
+    await _show(campaign, state, drafting, stored_at)
+
+
+async def _show(campaign: Campaign, state: FSMContext, drafting: Drafting, at: datetime) -> None:
+    await state.update_data({ASKED: await drafting.show(campaign, at)})
 
 
 async def _of_conversation(state: FSMContext, desk: CampaignDesk) -> Campaign:
@@ -211,7 +216,9 @@ async def decide(
     )
     if shown is not None:
         chat_id, message_id = query.from_user.id, screen.pressed_message(query)
-        await screen.put(drafting.bot, chat_id, message_id, shown)
+        message_id = await screen.put(drafting.bot, chat_id, message_id, shown)
+        if shown.rows:
+            await state.update_data({ASKED: message_id})
 
 
 async def _decided(
@@ -238,10 +245,7 @@ async def _decided(
             )
             return None
         case Step.TEST:
-            await drafting.sample(campaign)
-            await screen.send(
-                drafting.bot, query.from_user.id, await drafting.control(campaign, at)
-            )
+            await _show(campaign, state, drafting, at)
             return Screen(text=_("The test is below."))
         case Step.CANCEL:
             await state.clear()
@@ -258,7 +262,7 @@ async def _decided(
 async def _ask_for(step: Step, campaign: Campaign, state: FSMContext) -> None:
     states = {Step.LINKS: Writing.links, Step.ERID: Writing.erid, Step.SCHEDULE: Writing.time}
     await state.set_state(states[step])
-    await state.set_data({"campaign_id": campaign.id})
+    await state.update_data(campaign_id=campaign.id)
 
 
 def _question_for(step: Step, campaign: Campaign, drafting: Drafting) -> Screen:

@@ -1,9 +1,14 @@
 """What operators' buttons carry. Every press checks the role again (flag `permission`)."""
 
 from enum import StrEnum
+from typing import Annotated
 
 from aiogram.filters.callback_data import CallbackData
 from aiogram.fsm.state import State, StatesGroup
+from pydantic import Field
+
+Count = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""What a forger writes instead may not reach a calendar or a database."""
 
 
 class Writing(StatesGroup):
@@ -46,8 +51,8 @@ class At(CallbackData, prefix="at"):
     """A start that is offered: hours ahead, or tomorrow at an hour."""
 
     campaign_id: str
-    hours: int
-    hour: int
+    hours: Annotated[int, Field(ge=0, le=24)]
+    hour: Annotated[int, Field(ge=0, le=23)]
 
 
 class Change(StrEnum):
@@ -69,7 +74,7 @@ class Manage(CallbackData, prefix="m"):
 class Page(CallbackData, prefix="pg"):
     """An older page of /campaigns."""
 
-    before: int
+    before: Count
 
 
 class Leave(CallbackData, prefix="cv"):

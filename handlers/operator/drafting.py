@@ -34,11 +34,11 @@ class Drafting:
             catalogue.purpose(purpose_id).title[locale] if purpose_id in catalogue else purpose_id
         )
 
-    async def show(self, campaign: Campaign, at: datetime) -> None:
-        """Send the message as a recipient will see it, and the choices under it."""
+    async def show(self, campaign: Campaign, at: datetime) -> int:
+        """Send the message as a recipient will see it, and the choices under it; their id."""
         await self.sample(campaign)
         chat_id = int(campaign.author.account)
-        await screen.send(self.bot, chat_id, await self.control(campaign, at))
+        return await screen.send(self.bot, chat_id, await self.control(campaign, at))
 
     async def sample(self, campaign: Campaign) -> None:
         locale = campaign.author.locale

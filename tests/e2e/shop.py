@@ -2,19 +2,32 @@
 
 import asyncio
 import shutil
+import sqlite3
 import tomllib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
+from sqlalchemy import event
 
 from bot.app import running
+from bot.app.core import build_core, open_keys, remember_origin, upgrade
+from bot.clock import utc_now
+from bot.consent.acts import Act, Choice, Method, Shown
+from bot.consent.loader import load
+from bot.consent.rules import PurposeId
+from bot.delivery.flights import Flights
+from bot.privacy.profile import Profile
 from bot.sandbox.people import Person, Seen
 from bot.sandbox.server import Sandbox, serve
 from bot.settings import Settings
+from bot.usecases.publication import publish
+from storage.database import Database
+from storage.prompts import Step
 
 TOKEN = "123456:canary_token_AAAABBBBCCCCDDDD"
 OWNER_ID = 1001
@@ -200,3 +213,97 @@ async def open_shop(folder: Path, **facts: Any) -> AsyncIterator[Shop]:
             yield shop
         finally:
             await shop.close()
+
+
+# --- looking into what the bot keeps and says ---------------------------------------------------
+
+
+def query(shop: Shop, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Read, or change, the SQLite file beside the running bot."""
+    with closing(sqlite3.connect(shop.database_file, timeout=10)) as database:
+        found = database.execute(statement, values).fetchall()
+        database.commit()
+    return found
+
+
+def events(shop: Shop) -> list[tuple[str, str]]:
+    """Every event of everybody, oldest first: what happened, to which purpose."""
+    return query(shop, 'SELECT event, purpose_id FROM consent_event ORDER BY "index"')
+
+
+def inbox_states(shop: Shop) -> dict[str, int]:
+    """How many updates are waiting, handled, set aside."""
+    return dict(query(shop, "SELECT state, count(*) FROM inbox GROUP BY state"))
+
+
+async def settled(shop: Shop) -> None:
+    """Wait until the bot has fetched and handled whatever was done so far."""
+
+    async def is_quiet() -> bool:
+        return not shop.sandbox.world.pending and not inbox_states(shop).get("waiting")
+
+    await eventually(is_quiet)
+
+
+def deliveries(shop: Shop) -> dict[str, int]:
+    """How many deliveries are in each state."""
+    return dict(query(shop, "SELECT state, count(*) FROM delivery GROUP BY state"))
+
+
+def answers_to_presses(shop: Shop) -> dict[str, int]:
+    """How often each press was answered, by its id."""
+    calls = [call for call in shop.sandbox.calls if call.method == "answerCallbackQuery"]
+    return dict(Counter(str(call.parameters["callback_query_id"]) for call in calls))
+
+
+def button_data(message: Seen, label: str) -> str:
+    """What a button brings back when it is pressed."""
+    button = message.button(label)
+    assert button is not None, message.labels
+    return str(button["callback_data"])
+
+
+# --- people who were there before ---------------------------------------------------------------
+
+
+async def agreed_before(shop: Shop, numbers: range) -> list[Person]:
+    """Give a closed shop customers who agreed to offers; quicker than by conversation."""
+    people = [shop.customer(number) for number in numbers]
+    async with desks_of(shop) as desks:
+        for person in people:
+            person.account.has_started = True
+            await _agree(desks, person)
+    return people
+
+
+async def _agree(desks: running.Desks, person: Person) -> None:
+    profile = Profile(account=str(person.id), first_name=person.account.first_name, language="en")
+    met = await desks.people.meet(profile, utc_now())
+    shown = Shown(text="asked", entities=(), buttons=("Agree", "Decline"))
+    for purpose_id in map(PurposeId, ("personal-data", "offers")):
+        nonce = await desks.consents.ask(met, purpose_id, Step.ANSWER, shown, utc_now())
+        act = Act(method=Method.CALLBACK)
+        await desks.consents.answer(met, nonce, Choice.AGREE, act, utc_now())
+
+
+@asynccontextmanager
+async def desks_of(shop: Shop) -> AsyncIterator[running.Desks]:
+    """Open the use-cases of a closed shop, as the bot itself builds them; nothing is synced."""
+    settings = shop.settings
+    database = Database(settings.database_url)
+
+    @event.listens_for(database.engine.sync_engine, "connect")
+    def _hurry(raw: Any, _record: object) -> None:
+        raw.execute("PRAGMA synchronous=OFF")
+
+    try:
+        await upgrade(database)
+        origin = f"assent/{shop.sandbox.world.bot['username']}"
+        opened, _ = await open_keys(settings, database, origin=origin, at=utc_now())
+        await remember_origin(database, opened)
+        core = build_core(database, opened)
+        catalogue = load(settings.purposes_file)
+        publication = await publish(database, core.journal, catalogue, utc_now())
+        yield running.build_desks(settings, core, publication, Flights(), lambda: None)
+    finally:
+        await database.close()
