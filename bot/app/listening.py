@@ -18,8 +18,9 @@ from aiogram.exceptions import (
     TelegramServerError,
     TelegramUnauthorizedError,
 )
+from aiogram.methods import GetUpdates
 from aiogram.types import Update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, ProgrammingError, SQLAlchemyError
 
 from bot.clock import Clock
 from bot.logs import describe
@@ -94,7 +95,7 @@ class Poller:
             # One that aiogram cannot read must not keep back the others: they are stored as they
             # came, and that one is set aside when it is handled.
             log.warning("updates.unreadable", **describe(error))
-            return list(error.data["result"])
+            return _well_formed(error.data)
         return [as_json(update) for update in updates]
 
 
@@ -127,7 +128,13 @@ class Webhook:
             await asyncio.sleep(LOOK_SECONDS if self.caught_up.is_set() else RETRY_SECONDS)
 
     async def _set(self) -> None:
-        await self.bot.set_webhook(self.url, secret_token=self.secret, allowed_updates=self.allowed)
+        # One connection: several would bring the updates of a chat out of their order.
+        await self.bot.set_webhook(
+            self.url,
+            secret_token=self.secret,
+            allowed_updates=self.allowed,
+            max_connections=1,
+        )
 
     async def _look(self) -> None:
         """A quiet day is no outage: Telegram says that nothing waits for us."""
@@ -135,6 +142,29 @@ class Webhook:
         if info.pending_update_count == 0:
             await self.inbox.fetched(self.clock())
             self.caught_up.set()
+
+
+def _is_the_worlds(error: Exception) -> bool:
+    """Whether the same update can succeed later: it waits then, and is not set aside."""
+    if isinstance(error, DataError | IntegrityError | ProgrammingError):
+        return False
+    return isinstance(error, SQLAlchemyError | TelegramNetworkError | TelegramServerError)
+
+
+def _well_formed(answer: Any) -> list[dict[str, Any]]:
+    """Return the updates of an answer that can at least be acknowledged.
+
+    Raises TelegramNetworkError for what is no answer to getUpdates at all.
+    """
+    result = answer.get("result") if isinstance(answer, dict) else None
+    found = [
+        update
+        for update in (result if isinstance(result, list) else [])
+        if isinstance(update, dict) and isinstance(update.get("update_id"), int)
+    ]
+    if not found:
+        raise TelegramNetworkError(method=GetUpdates(), message="the answer cannot be read")
+    return found
 
 
 def as_json(update: Update) -> dict[str, Any]:
@@ -193,8 +223,7 @@ class Handling:
     async def _handle_chat(self, chat: bytes) -> None:
         queue = self._queues[chat]
         while queue:
-            async with self._slots:
-                await self._handle(queue[0])
+            await self._handle(queue[0])
             queue.popleft()
             self._held -= 1
         del self._queues[chat]
@@ -205,15 +234,16 @@ class Handling:
         attempts = waiting.attempts
         while True:
             try:
-                await self._feed(waiting)
-                await self.inbox.settle(waiting.update_id)
+                async with self._slots:  # not while it rests: others shall go on
+                    await self._feed(waiting)
+                    await self.inbox.settle(waiting.update_id)
             except TelegramRetryAfter as error:
                 await asyncio.sleep(error.retry_after)
-            except (SQLAlchemyError, TelegramNetworkError, TelegramServerError) as error:
-                # The world's fault, not the update's: it waits, and is not set aside.
-                log.warning("updates.retried", **describe(error))
-                await asyncio.sleep(RETRY_SECONDS)
             except Exception as error:  # noqa: BLE001 whatever a conversation does, others go on
+                if _is_the_worlds(error):
+                    log.warning("updates.retried", **describe(error))
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
                 log.error("updates.failed", attempt=attempts + 1, **describe(error))
                 if await self._failed(waiting, attempts):
                     return

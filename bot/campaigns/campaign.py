@@ -36,6 +36,14 @@ class CampaignUnknown(CampaignError):
     message_key = phrase("This campaign does not exist any more. Send /campaigns to see them all.")
 
 
+class CampaignChanged(CampaignError):
+    """What was previewed is not what would be sent: the message was changed since."""
+
+    message_key = phrase(
+        "The message was changed after this preview. Look at the newest one and use its buttons."
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
     """Who wrote a campaign and is told how it goes. `repr` is empty: it must not reach a log."""

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.campaigns.campaign import (
     Campaign,
+    CampaignChanged,
     CampaignError,
     CampaignUnknown,
     PauseReason,
@@ -96,19 +97,20 @@ class CampaignDesk(Drafts):
         staff_account: str,
         at: datetime,
         *,
+        revision: int | None = None,
         progress_message_id: int | None = None,
     ) -> Campaign:
         """Confirm a draft and send it now. Pressed twice, it starts once.
 
-        `progress_message_id` is the message in which its author will see it go.
-        Raises CampaignRefused, CampaignError.
+        `revision` is what was previewed; `progress_message_id` the message in which its author
+        will see it go. Raises CampaignRefused, CampaignError.
         """
         self._check_refusals(await self.get(campaign_id))
         async with self.database.transaction() as tx:
             if await self._begin(tx, campaign_id, [CampaignState.DRAFT], at):
                 # Read only now: before the move somebody else could still revise it.
                 campaign = await self._inside(tx, campaign_id)
-                self._check_label(campaign)
+                self._check_previewed(campaign, revision)
                 await self._confirmed(tx, campaign, staff_account, None, at)
                 if progress_message_id is not None:
                     await campaigns.set_announced(
@@ -120,7 +122,13 @@ class CampaignDesk(Drafts):
         return await self.get(campaign_id)
 
     async def schedule(
-        self, campaign_id: str, moment: Moment, staff_account: str, at: datetime
+        self,
+        campaign_id: str,
+        moment: Moment,
+        staff_account: str,
+        at: datetime,
+        *,
+        revision: int | None = None,
     ) -> Campaign:
         """Confirm a draft for a time. The same time again changes nothing.
 
@@ -147,7 +155,7 @@ class CampaignDesk(Drafts):
             if not done:
                 raise CampaignError(campaign_id)
             campaign = await self._inside(tx, campaign_id)
-            self._check_label(campaign)
+            self._check_previewed(campaign, revision)
             await self._confirmed(tx, campaign, staff_account, moment.wall_time, at)
         return await self.get(campaign_id)
 
@@ -295,6 +303,12 @@ class CampaignDesk(Drafts):
         label = self.label(campaign.purpose_id, campaign.author.locale, campaign.erid)
         if campaign.content.sha256(label) != campaign.content_sha256:
             raise CampaignError(campaign.id)
+
+    def _check_previewed(self, campaign: Campaign, revision: int | None) -> None:
+        """What was approved is what is sent. Raises CampaignChanged, CampaignError."""
+        if revision is not None and revision != campaign.revision:
+            raise CampaignChanged(campaign.id)
+        self._check_label(campaign)
 
     async def _inside(self, tx: AsyncConnection, campaign_id: str) -> Campaign:
         stored = await campaigns.get(tx, campaign_id)

@@ -1,5 +1,6 @@
 """Takes updates in and hands them on: stored before acknowledged, in order within a chat."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -115,8 +116,15 @@ class Inbox:
             account_lookup=None if account is None else keyring.account_lookup(TELEGRAM, account),
             stored_at=at,
             generation=keyring.generation,
-            sealed=seal_json(keyring.epoch_key, update, _name(update_id)),
+            sealed=seal_json(keyring.epoch_key, _storable(update), _name(update_id)),
         )
+
+
+def _storable(update: Mapping[str, Any]) -> dict[str, Any]:
+    """Replace halves of surrogate pairs, which no UTF-8 can hold."""
+    text = json.dumps(update, ensure_ascii=False)
+    facts: dict[str, Any] = json.loads(text.encode(errors="replace"))
+    return facts
 
 
 def _name(update_id: int) -> bytes:

@@ -9,7 +9,7 @@ from aiogram.fsm.context import FSMContext
 from aiogram.types import CallbackQuery, Message
 
 from bot.campaigns import policy, schedule
-from bot.campaigns.campaign import Author, Campaign
+from bot.campaigns.campaign import Author, Campaign, CampaignChanged
 from bot.campaigns.content import LinkFault, parse_links
 from bot.usecases.campaigns import CampaignDesk
 from handlers import screen
@@ -163,7 +163,9 @@ async def typed_time(
     campaign = await _of_conversation(state, campaign_desk)
     moment = schedule.parse(message.text or "", stored_at, drafting.zone)
     account = author_of(message, locale).account
-    campaign = await campaign_desk.schedule(campaign.id, moment, account, stored_at)
+    campaign = await campaign_desk.schedule(
+        campaign.id, moment, account, stored_at, revision=campaign.revision
+    )
     await state.clear()
     await screen.send(drafting.bot, message.chat.id, _scheduled(campaign, moment, drafting, locale))
 
@@ -210,6 +212,8 @@ async def decide(
     stored_at: datetime,
 ) -> None:
     campaign = await campaign_desk.get(callback_data.campaign_id)
+    if callback_data.revision != campaign.revision:
+        raise CampaignChanged(campaign.id)
     await screen.acknowledge(query)
     shown = await _decided(
         callback_data.step, campaign, state, campaign_desk, drafting, query, stored_at
@@ -241,6 +245,7 @@ async def _decided(
                 campaign.id,
                 str(query.from_user.id),
                 at,
+                revision=campaign.revision,
                 progress_message_id=screen.pressed_message(query),
             )
             return None
@@ -293,7 +298,9 @@ async def offered_time(
     else:
         moment = schedule.tomorrow_at(callback_data.hour, stored_at, drafting.zone)
     account = Author(account=str(query.from_user.id), locale=locale).account
-    campaign = await campaign_desk.schedule(callback_data.campaign_id, moment, account, stored_at)
+    campaign = await campaign_desk.schedule(
+        callback_data.campaign_id, moment, account, stored_at, revision=callback_data.revision
+    )
     await state.clear()
     await screen.acknowledge(query)
     shown = _scheduled(campaign, moment, drafting, locale)

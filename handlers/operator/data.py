@@ -41,10 +41,11 @@ class Step(StrEnum):
 
 
 class Draft(CallbackData, prefix="d"):
-    """A button under a preview."""
+    """A button under the preview of one revision of a message."""
 
     step: Step
     campaign_id: str
+    revision: int
 
 
 class At(CallbackData, prefix="at"):
@@ -53,6 +54,7 @@ class At(CallbackData, prefix="at"):
     campaign_id: str
     hours: Annotated[int, Field(ge=0, le=24)]
     hour: Annotated[int, Field(ge=0, le=23)]
+    revision: int
 
 
 class Change(StrEnum):

@@ -96,7 +96,7 @@ def control(
 
 def _control_rows(campaign: Campaign, *, allows_erid: bool) -> list[list[Button]]:
     def button(text: str, step: Step) -> Button:
-        return Button(text=text, data=Draft(step=step, campaign_id=campaign.id).pack())
+        return Button(text=text, data=_draft(step, campaign).pack())
 
     extras = [button("🔗 " + _("Link buttons"), Step.LINKS)]
     if allows_erid:
@@ -147,6 +147,10 @@ def duration_words(seconds: float) -> str:
     return ngettext("{count} hour", "{count} hours", count).format(count=count)
 
 
+def _draft(step: Step, campaign: Campaign) -> Draft:
+    return Draft(step=step, campaign_id=campaign.id, revision=campaign.revision)
+
+
 def last_question(campaign: Campaign, audience: Audience) -> Screen:
     text = ngettext(
         "Send to {count} person now?", "Send to {count} people now?", audience.reached
@@ -155,16 +159,12 @@ def last_question(campaign: Campaign, audience: Audience) -> Screen:
         [
             Button(
                 text=words.yes_send(),
-                data=Draft(step=Step.CONFIRM, campaign_id=campaign.id).pack(),
+                data=_draft(Step.CONFIRM, campaign).pack(),
             )
         ],
         [
-            Button(
-                text="⬅️ " + _("Back"), data=Draft(step=Step.BACK, campaign_id=campaign.id).pack()
-            ),
-            Button(
-                text=words.cancel(), data=Draft(step=Step.CANCEL, campaign_id=campaign.id).pack()
-            ),
+            Button(text="⬅️ " + _("Back"), data=_draft(Step.BACK, campaign).pack()),
+            Button(text=words.cancel(), data=_draft(Step.CANCEL, campaign).pack()),
         ],
     ]
     return Screen(text=text, rows=rows)
@@ -177,7 +177,7 @@ def ask_time(campaign: Campaign, zone_name: str) -> Screen:
     ).format(zone=zone_name)
 
     def button(label: str, *, hours: int = 0, hour: int = 0) -> Button:
-        data = At(campaign_id=campaign.id, hours=hours, hour=hour)
+        data = At(campaign_id=campaign.id, hours=hours, hour=hour, revision=campaign.revision)
         return Button(text=label, data=data.pack())
 
     rows = [
@@ -186,7 +186,7 @@ def ask_time(campaign: Campaign, zone_name: str) -> Screen:
             button(_("In 3 hours"), hours=3),
             button(_("Tomorrow at 10:00"), hour=EARLY_HOUR),
         ],
-        [Button(text="⬅️ " + _("Back"), data=Draft(step=Step.BACK, campaign_id=campaign.id).pack())],
+        [Button(text="⬅️ " + _("Back"), data=_draft(Step.BACK, campaign).pack())],
     ]
     return Screen(text=text, rows=rows)
 

@@ -343,3 +343,19 @@ async def test_numbers_and_staff_are_shown_to_the_owner(shop: Shop) -> None:
     await shop.answer_all(shop.customer(1))
     await shop.say(shop.owner, "/stats", "Agreed: 1")
     await shop.say(shop.owner, "/staff", str(shop.owner.id))
+
+
+async def test_an_old_preview_cannot_send_the_newer_text(shop: Shop) -> None:
+    anna = shop.customer(1)
+    await shop.answer_all(anna)
+    old = await shop.preview("The first wording")
+    data = old.button("Send now")
+    assert data is not None
+    newer = await shop.owner.send("The second wording")
+    await shop.owner.wait("Preview", after=newer.id)
+    answer = await shop.owner.press_data(data["callback_data"], old)
+    assert "changed after this preview" in answer["text"]
+    confirm = data["callback_data"].replace(":send:", ":yes:")
+    answer = await shop.owner.press_data(confirm, old)
+    assert "changed after this preview" in answer["text"]
+    assert "Nothing has been sent" in (await shop.say(shop.owner, "/campaigns", "sent")).text

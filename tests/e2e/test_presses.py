@@ -59,8 +59,8 @@ FORGED = [
     "y:",
     "y:" + "B" * 22,
     "op:offers",
-    "d:yes:" + "0" * 32,
-    "at:" + "0" * 32 + ":1:1",
+    "d:yes:" + "0" * 32 + ":1",
+    "at:" + "0" * 32 + ":1:1:1",
     "m:cancel:" + "0" * 32,
     "pg:99999999999999999999999999",
     "cv",
@@ -184,7 +184,7 @@ async def test_a_campaign_cannot_be_sent_or_stopped_by_a_stranger(shop: Shop) ->
     control = await shop.preview("Not yours")
     campaign_id = button_data(control, "Send now").rsplit(":", 1)[-1]
     data = [button["callback_data"] for button in control.buttons]
-    data += [f"d:yes:{campaign_id}", f"at:{campaign_id}:1:0", f"d:drop:{campaign_id}"]
+    data += [f"d:yes:{campaign_id}:1", f"at:{campaign_id}:1:0:1", f"d:drop:{campaign_id}:1"]
     data += [f"m:{change}:{campaign_id}" for change in ("open", "pause", "resume", "cancel")]
     for one in data:
         assert "staff" in (await pressed_in_time(mallory, one, control))["text"]

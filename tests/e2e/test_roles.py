@@ -106,8 +106,8 @@ MAY: Mapping[Role, set[Permission]] = MappingProxyType(
 CAMPAIGN = "0" * 32
 PRESSES = {
     "press op": "op:offers",
-    "press d": f"d:yes:{CAMPAIGN}",
-    "press at": f"at:{CAMPAIGN}:1:0",
+    "press d": f"d:yes:{CAMPAIGN}:1",
+    "press at": f"at:{CAMPAIGN}:1:0:1",
     "press m": f"m:resume:{CAMPAIGN}",
     "press pg": "pg:7",
     "press cv": "cv",
