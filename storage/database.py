@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, event
+from sqlalchemy import Connection, CursorResult, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -68,6 +68,13 @@ class Database:
         finally:
             if connection.sync_connection is not None:
                 await _whole(connection.close())
+
+    async def probe(self) -> None:
+        """Try to write, and leave nothing. Raises DBAPIError where nothing can be written."""
+        async with self.engine.connect() as connection:
+            # SQLite begins a transaction on a file that it may only read; a change it refuses.
+            await connection.execute(text("CREATE TABLE assent_probe (tried INTEGER)"))
+            await connection.rollback()
 
     async def close(self) -> None:
         await self.engine.dispose()

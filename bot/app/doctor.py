@@ -129,8 +129,7 @@ async def _database(settings: Settings) -> AsyncIterator[tuple[Database | None, 
         return
     database = Database(settings.database_url)
     try:
-        async with database.transaction():
-            pass
+        await database.probe()
     except (SQLAlchemyError, OSError) as error:
         what = f"cannot be written ({type(error).__name__}); check DATABASE_URL, owner and mode"
         yield None, Finding(name="database", what=what, is_right=False)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -35,6 +35,8 @@ WINDOW: Final = 200
 """Updates held in memory at a time; the others wait in the database."""
 PARALLEL_CHATS: Final = 16
 BACKOFF_SECONDS: Final = 0.5
+FINISH_SECONDS: Final = 5.0
+"""How long a stop waits for an answer that is being given."""
 LOOK_SECONDS: Final = 60.0
 """How often Telegram is asked whether updates wait for the webhook."""
 
@@ -144,6 +146,19 @@ class Webhook:
             self.caught_up.set()
 
 
+async def _finished(work: Coroutine[Any, Any, None]) -> None:
+    """Let a conversation end its answer when the program stops, so that it comes only once."""
+    answering = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(answering)
+    except asyncio.CancelledError:
+        await asyncio.wait([answering], timeout=FINISH_SECONDS)
+        answering.cancel()
+        with suppress(Exception, asyncio.CancelledError):
+            await answering  # it is tried again at the next start
+        raise
+
+
 def _is_the_worlds(error: Exception) -> bool:
     """Whether the same update can succeed later: it waits then, and is not set aside."""
     if isinstance(error, DataError | IntegrityError | ProgrammingError):
@@ -235,8 +250,7 @@ class Handling:
         while True:
             try:
                 async with self._slots:  # not while it rests: others shall go on
-                    await self._feed(waiting)
-                    await self.inbox.settle(waiting.update_id)
+                    await _finished(self._feed(waiting))
             except TelegramRetryAfter as error:
                 await asyncio.sleep(error.retry_after)
             except Exception as error:  # noqa: BLE001 whatever a conversation does, others go on
@@ -257,6 +271,7 @@ class Handling:
         await self.dispatcher.feed_update(
             self.bot, update, stored_at=waiting.stored_at, update_id=waiting.update_id
         )
+        await self.inbox.settle(waiting.update_id)
 
     async def _failed(self, waiting: Waiting, attempts: int) -> bool:
         try:

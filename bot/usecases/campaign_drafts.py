@@ -15,6 +15,7 @@ from bot.campaigns.campaign import (
 )
 from bot.campaigns.content import Content, ContentFault, excess, faults
 from bot.campaigns.policy import CampaignRefused
+from bot.campaigns.states import CampaignState
 from bot.consent.purposes import Purpose
 from bot.consent.rules import PurposeId
 from bot.errors import AssentError, phrase
@@ -115,21 +116,27 @@ class Drafts:
     async def revise(
         self, campaign: Campaign, content: Content, erid: str | None, at: datetime
     ) -> Campaign:
-        """Replace what a draft says. Raises CampaignError when it is a draft no longer."""
+        """Replace what a draft says; the same once more is no new revision.
+
+        Raises CampaignError when it is a draft no longer.
+        """
         self.check(campaign.purpose_id, content, erid, campaign.author.locale)
         async with self.database.transaction() as tx:
             key = await self.journal.key(tx, campaign.id)
             if key is None:
                 raise CampaignUnknown(campaign.id)
             label = self.label(campaign.purpose_id, campaign.author.locale, erid)
-            done = await campaigns.revise(
+            content_sha256 = content.sha256(label)
+            stored = await campaigns.get(tx, campaign.id)
+            if stored is None or stored.state is not CampaignState.DRAFT:
+                raise CampaignError(campaign.id)
+            if stored.content_sha256 != content_sha256 and not await campaigns.revise(
                 tx,
                 campaign.id,
                 sealed=_seal(key.secret, campaign.id, content, erid, campaign.author),
-                content_sha256=content.sha256(label),
+                content_sha256=content_sha256,
                 at=at,
-            )
-            if not done:
+            ):
                 raise CampaignError(campaign.id)
         return await self.get(campaign.id)
 

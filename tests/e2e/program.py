@@ -148,3 +148,21 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+@contextmanager
+def read_only(path: Path) -> Iterator[None]:
+    """A file that nobody may write, root neither; skips the test where root may not mount."""
+    if os.geteuid() != 0:
+        path.chmod(0o400)
+        yield
+        return
+    commands = (["mount", "--bind", path, path], ["mount", "-o", "remount,ro,bind", path])
+    for command in commands:
+        tried = subprocess.run([str(part) for part in command], capture_output=True, check=False)
+        if tried.returncode:
+            pytest.skip("root may write everywhere, and may not mount here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(path)], check=True)
