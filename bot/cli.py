@@ -23,7 +23,7 @@ from bot.errors import AssentError, ConfigurationError
 from bot.proof import note, verifier
 from bot.proof.errors import ProofError
 from bot.proof.proof_file import Proof
-from bot.settings import Settings, load_settings
+from bot.settings import Settings, load_settings, purposes_file
 from bot.usecases.exports import Format, Selection
 
 FOUND: Final = 1
@@ -81,7 +81,7 @@ def main() -> None:
 # --- the bot ----------------------------------------------------------------------------------
 
 
-@main.command()
+@main.command(short_help="Run the bot until it is stopped.")
 @click.option("--role", type=click.Choice(["all"]), default="all", help="What this process does.")
 def run(role: str) -> None:
     """Run the bot until it is stopped; migrates the database first.
@@ -89,14 +89,32 @@ def run(role: str) -> None:
     Prints the bot's t.me address. SIGTERM ends it cleanly: sends under way are finished first.
     """
     del role
-    settings = load_settings(for_run=True)
+    settings = _all_faults_at_once()
     _log_to(settings)
     from bot.app import running  # noqa: PLC0415 loads for seconds: only `run` waits for it
 
     _until_stopped(lambda: running.run(settings, click.echo))
 
 
-@main.command(name="demo")
+def _all_faults_at_once() -> Settings:
+    """Read settings and purposes; raise ConfigurationError with the faults of both."""
+    faults: list[str] = []
+    settings: Settings | None = None
+    try:
+        settings = load_settings(for_run=True)
+    except ConfigurationError as error:
+        faults = error.faults
+    if (path := purposes_file()) is not None:
+        try:
+            load(path)
+        except PurposesFileError as error:
+            faults = [*faults, *error.faults]
+    if faults or settings is None:
+        raise ConfigurationError(faults)
+    return settings
+
+
+@main.command(name="demo", short_help="Try everything on this machine; needs no token.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True)
 def demo_(port: int) -> None:
     """Try everything on this machine: a Telegram simulator with a chat page, and the bot.
@@ -109,7 +127,7 @@ def demo_(port: int) -> None:
     _until_stopped(lambda: demo.run(port, click.echo))
 
 
-@main.command(name="doctor")
+@main.command(name="doctor", short_help="Check what the bot needs, one line each.")
 def doctor_() -> int:
     """Check what the bot needs, one line each; exit status 1 when something is wrong."""
     settings = load_settings(for_run=True)
@@ -215,7 +233,12 @@ class Moment(click.ParamType[datetime | date]):
 
 
 @main.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    help="Where to write; the file is readable by you alone.",
+)
 @click.option(
     "--format",
     "kind",
@@ -257,7 +280,7 @@ def _by_name(out: Path) -> Format:
     return next((kind for kind in Format if out.suffix == f".{kind.suffix}"), Format.CSV)
 
 
-@main.command()
+@main.command(short_help="Check bundles and proofs offline.")
 @click.argument(
     "files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path)
 )

@@ -231,6 +231,14 @@ def load_settings(*, for_run: bool) -> Settings:
     return settings
 
 
+def purposes_file() -> Path | None:
+    """Where the purposes are, whatever is wrong with the other settings; None: not to be told."""
+    try:
+        return Path(_Required().purposes_file)
+    except (ValidationError, UnicodeDecodeError):
+        return None
+
+
 def _faults_beside(wrong: Iterable[str]) -> list[str]:
     """Return what does not belong together, whatever each wrong setting was meant to be."""
     neutral: dict[str, Any] = {name: Settings.model_fields[name].default for name in wrong}
@@ -263,6 +271,7 @@ class _Required(BaseSettings):
 
     bot_token: str | None = None
     owner_ids: str | None = None
+    purposes_file: str = "purposes.toml"
 
 
 def _lines(error: ValidationError) -> list[str]:
@@ -274,6 +283,8 @@ def _line(fault: Any) -> str:
     name = str(fault["loc"][0]).upper() if fault["loc"] else ""
     if not name:
         return message
+    if fault["type"] in {"float_parsing", "int_parsing", "int_from_float"}:
+        message = "not a number; write digits only"
     if fault["type"] == "literal_error":
         message = f"use one of {fault['ctx']['expected']}"
     return f"{name}: {message[0].lower()}{message[1:]}"

@@ -87,7 +87,8 @@ async def test_missing_settings_are_all_named(program: Program) -> None:
     program.environment = {}
     ended = await program.run("run")
     assert ended.status == 2
-    assert [line.split(":")[0] for line in ended.faults] == ["BOT_TOKEN", "OWNER_IDS"]
+    names = [line.split(":")[0] for line in ended.faults]
+    assert names == ["BOT_TOKEN", "OWNER_IDS", "PURPOSES_FILE"]
 
 
 async def test_a_faulty_purposes_file_is_refused_fault_by_fault(
