@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.app.core import Core, build_core
-from bot.app.running import Desks, build_desks
+from bot.app.desks import Desks, build_desks
 from bot.clock import utc_now
 from bot.consent.acts import Act, Choice, Method, Shown
 from bot.consent.purposes import Catalogue, Controller, Kind, Purpose

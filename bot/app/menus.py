@@ -1,5 +1,6 @@
 """The bot's own description and command menus, in every locale; set only when they changed."""
 
+import asyncio
 import hashlib
 import json
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from aiogram.types import (
     BotCommandScopeAllPrivateChats,
     BotCommandScopeChat,
 )
+from sqlalchemy.exc import SQLAlchemyError
 
+from bot.logs import describe
 from bot.usecases.publication import Publication
 from handlers.i18n import Language, _
 from handlers.roles import Roles
@@ -22,6 +25,7 @@ from storage.database import Database
 from storage.facts import Fact
 
 log = structlog.get_logger(__name__)
+RETRY_SECONDS: Final = 2.0
 DESCRIPTION_LIMIT: Final = 512
 SHORT_LIMIT: Final = 120
 CUSTOMER: Final = (
@@ -66,6 +70,17 @@ class Menus:
     publication: Publication
     roles: Roles
     _greeted: set[int] = field(default_factory=set)
+
+    async def run(self) -> None:
+        """Set them once; a database that is locked for a while must not end the program."""
+        while True:
+            try:
+                await self.update()
+            except SQLAlchemyError as error:
+                log.warning("menus.not_set", **describe(error))
+                await asyncio.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def update(self) -> None:
         """Set what changed since the last time. A refusal is logged and changes nothing else."""

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import func, select, text
 
 from bot.app.core import Core, build_core
-from bot.app.running import Desks, build_desks
+from bot.app.desks import Desks, build_desks
 from bot.campaigns.campaign import Author, Campaign, Report
 from bot.campaigns.content import Content, ContentKind
 from bot.clock import utc_now

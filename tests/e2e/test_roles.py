@@ -23,8 +23,9 @@ from shop import (
     settled,
 )
 
-from bot.app import running
+from bot.app.chat import build_dispatcher, footer_words
 from bot.app.core import build_core, open_keys, upgrade
+from bot.app.desks import build_desks
 from bot.app.menus import Menus
 from bot.app.telegram import build_bot
 from bot.clock import utc_now
@@ -327,7 +328,7 @@ async def office(closed_shop: Shop) -> AsyncIterator[Office]:
 
 @asynccontextmanager
 async def opened(shop: Shop) -> AsyncIterator[Office]:
-    """Build the conversations as bot.app.running does."""
+    """Build the conversations as bot.app.chat does."""
     settings = shop.settings
     roles = Appointed(frozenset({OWNER_ID}))
     database = Database(settings.database_url)
@@ -339,15 +340,15 @@ async def opened(shop: Shop) -> AsyncIterator[Office]:
         catalogue = load(settings.purposes_file)
         publication = await publish(database, core.journal, catalogue, utc_now())
         language = Language(settings.default_locale)
-        desks = running.build_desks(settings, core, publication, Flights(), lambda: None)
-        dispatcher = running.build_dispatcher(
+        desks = build_desks(settings, core, publication, Flights(), lambda: None)
+        dispatcher = build_dispatcher(
             core,
             publication,
             desks,
             Drafting(
                 bot=bot,
                 desk=desks.campaigns,
-                words=running.footer_words(language, publication),
+                words=footer_words(language, publication),
                 zone=settings.zone,
                 rate=settings.broadcast_rate,
             ),

@@ -92,7 +92,7 @@ class Shop:
     publication: Publication
     flights: Flights = field(default_factory=Flights)
 
-    # --- the desks, as bot.app.running builds them ----------------------------------------------
+    # --- the desks, as bot.app.desks builds them ----------------------------------------------
 
     @property
     def database(self) -> Database:

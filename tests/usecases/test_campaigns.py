@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, update
 
 from bot.app.core import Core, build_core
-from bot.app.running import Desks, build_desks
+from bot.app.desks import Desks, build_desks
 from bot.campaigns.campaign import Author, Campaign, CampaignError, CampaignUnknown, PauseReason
 from bot.campaigns.content import Content, ContentKind, Entity, LinkButton
 from bot.campaigns.policy import CampaignRefused, RefusalKind
