@@ -132,6 +132,7 @@ def reason_names() -> dict[str, str]:
         "deactivated": _("account deleted"),
         "chat_not_found": _("chat not found"),
         "content_refused": _("Telegram refused the message"),
+        "unreadable": _("could not be addressed"),
     }
 
 
@@ -222,7 +223,10 @@ def pause_words(reason: PauseReason | None) -> str:
         PauseReason.MISSED: ": "
         + _("its time passed while the program did not run; resume to send it now"),
         PauseReason.NOTICE_CHANGED: ": "
-        + _("the text of the purpose changed since; resume to send it to those who agree now"),
+        + _(
+            "what it was confirmed with has changed (the purpose's text, the advertiser or an "
+            "accepted risk); resume to send it to those who agree now"
+        ),
     }.get(reason or PauseReason.OPERATOR, "")
 
 
