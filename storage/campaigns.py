@@ -257,6 +257,15 @@ async def move_occurrences(
     )
 
 
+async def close_audiences(tx: AsyncConnection) -> None:
+    """Take in nobody more: whom an occurrence reached since a copy was made is not known."""
+    await tx.execute(
+        update(occurrence)
+        .where(occurrence.c.state == OccurrenceState.COLLECTING)
+        .values(state=OccurrenceState.SENDING)
+    )
+
+
 async def set_cursor(tx: AsyncConnection, occurrence_id: str, cursor: str) -> None:
     await tx.execute(
         update(occurrence).where(occurrence.c.id == occurrence_id).values(cursor=cursor)

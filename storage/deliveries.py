@@ -323,6 +323,20 @@ async def suppress_campaign(
     )
 
 
+async def doubt_unfinished(tx: AsyncConnection, at: datetime) -> None:
+    """Say of everything not ended that nobody knows: it may have been sent since the copy."""
+    await tx.execute(
+        update(delivery)
+        .where(delivery.c.state.in_([*NOT_BEGUN, DeliveryState.SENDING]))
+        .values(
+            state=DeliveryState.UNCERTAIN,
+            reason="restore",
+            fence=delivery.c.fence + 1,
+            changed_at=at,
+        )
+    )
+
+
 async def has_open(tx: AsyncConnection, occurrence_id: str) -> bool:
     query = (
         select(delivery.c.id)

@@ -17,7 +17,8 @@ class Fact(StrEnum):
     UPDATES_FETCHED_AT = "updates_fetched_at"
     PAUSED_UNTIL = "paused_until"
     MENUS = "menus_sha256"
-    UPDATE_OFFSET = "update_offset"
+    RESTORE_HELD = "restore_held"
+    """The signed tree that the database fell behind, once campaigns were held because of it."""
 
 
 async def get(tx: AsyncConnection, name: Fact) -> str | None:

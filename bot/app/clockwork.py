@@ -20,7 +20,7 @@ from bot.usecases.inbox import Inbox
 log = structlog.get_logger(__name__)
 SCHEDULE_SECONDS: Final = 1
 HOUSEKEEPING_SECONDS: Final = 30
-CHECKPOINT_SECONDS: Final = 300
+CHECKPOINT_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,8 @@ class Clockwork:
         await self.inbox.forget_old(now)
 
     async def _sign(self) -> None:
-        await self.signer.sign(self.clock())
+        if await self.signer.has_grown():
+            await self.signer.sign(self.clock())
 
 
 def _survives(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

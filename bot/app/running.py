@@ -158,6 +158,9 @@ async def _serve(
         wake=signals.sender,
         is_held=lambda: not signals.may_send.is_set(),
     )
+    if (fallen_behind := await core.signer.fallen_behind()) is not None:
+        log.error("log.fallen_behind", hint="a copy was put back; nothing is signed or resent")
+        await desks.campaigns.hold_after_restore(fallen_behind, utc_now())
     await desks.campaigns.settle_former_process(utc_now())
     await desks.campaigns.after_silence(await desks.inbox.last_fetched(), utc_now())
     try:

@@ -20,6 +20,8 @@ class PauseReason(StrEnum):
     """Updates were not fetched for so long that withdrawals may be missing."""
     MISSED = "missed"
     """Its time passed while the program did not run."""
+    RESTORED = "restored"
+    """The database was put back from a copy: who left or got it since then is not known."""
     NOTICE_CHANGED = "notice_changed"
     """The purpose's text changed between scheduling and start."""
 

@@ -49,16 +49,19 @@ class DeliveryState(StrEnum):
 
 _D = DeliveryState
 DELIVERY_MOVES: Final = {
-    _D.PLANNED: {_D.READY, _D.SUPPRESSED},
-    _D.READY: {_D.LEASED, _D.SENDING, _D.SUPPRESSED},
-    _D.LEASED: {_D.READY, _D.SENDING, _D.SUPPRESSED},
+    _D.PLANNED: {_D.READY, _D.SUPPRESSED, _D.UNCERTAIN},
+    _D.READY: {_D.LEASED, _D.SENDING, _D.SUPPRESSED, _D.UNCERTAIN},
+    _D.LEASED: {_D.READY, _D.SENDING, _D.SUPPRESSED, _D.UNCERTAIN},
     _D.SENDING: {_D.SENT, _D.READY, _D.SUPPRESSED, _D.FAILED, _D.UNCERTAIN},
     _D.SENT: set[DeliveryState](),
     _D.FAILED: set[DeliveryState](),
     _D.SUPPRESSED: set[DeliveryState](),
     _D.UNCERTAIN: set[DeliveryState](),
 }
-"""`ready` goes straight to `sending` where one transaction claims, gates and commits to send."""
+"""`ready` goes straight to `sending` where one transaction claims, gates and commits to send.
+
+What was not begun becomes `uncertain` only by a restore: the copy does not know what came after.
+"""
 
 _C = CampaignState
 CAMPAIGN_MOVES: Final = {

@@ -22,8 +22,9 @@ from bot.campaigns.states import CampaignState, OccurrenceState, sources
 from bot.consent.purposes import Kind
 from bot.consent.rules import PurposeId, Standing
 from bot.usecases.campaign_drafts import Drafts
-from storage import campaigns, consents, deliveries, notices
+from storage import campaigns, consents, deliveries, facts, notices
 from storage.campaigns import StoredCampaign
+from storage.facts import Fact
 
 OUTAGE: Final = timedelta(hours=24)
 """Telegram keeps updates this long (Bot API, getUpdates): withdrawals may be lost beyond."""
@@ -253,6 +254,30 @@ class CampaignDesk(Drafts):
                             at=at,
                             pause_reason=PauseReason.OUTAGE,
                         )
+
+    async def hold_after_restore(self, fallen_behind: str, at: datetime) -> bool:
+        """Send nothing of what was under way when a copy of the database was made.
+
+        `fallen_behind` names the signed tree that the copy does not reach; False: this was done
+        before. An operator decides about each campaign by resuming it.
+        """
+        async with self.database.transaction() as tx:
+            if await facts.get(tx, Fact.RESTORE_HELD) == fallen_behind:
+                return False
+            for state in (CampaignState.RUNNING, CampaignState.SCHEDULED):
+                for stored in await campaigns.in_state(tx, state):
+                    await campaigns.move(
+                        tx,
+                        stored.id,
+                        CampaignState.PAUSED,
+                        if_in=[state],
+                        at=at,
+                        pause_reason=PauseReason.RESTORED,
+                    )
+            await campaigns.close_audiences(tx)
+            await deliveries.doubt_unfinished(tx, at)
+            await facts.put(tx, Fact.RESTORE_HELD, fallen_behind)
+        return True
 
     async def settle_former_process(self, at: datetime) -> int:
         """Say of sends that a stopped process had begun that they are uncertain; count them.

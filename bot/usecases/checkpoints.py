@@ -40,6 +40,23 @@ class Signer:
             await log.put_checkpoint(tx, current.size, signed, at)
         return current, signed
 
+    async def has_grown(self) -> bool:
+        """Whether there is something to sign since the last time."""
+        last = self.keystore().last_signed()
+        async with self.database.snapshot() as tx:
+            return last is None or (await log.head(tx)).size != last.size
+
+    async def fallen_behind(self) -> str | None:
+        """Return the last signed tree if the log does not continue it: a copy was put back."""
+        last = self.keystore().last_signed()
+        if last is None:
+            return None
+        async with self.database.snapshot() as tx:
+            head = await log.head(tx)
+            if head.size >= last.size and await log.root_at(tx, last.size) == last.root:
+                return None
+        return f"{last.size} {last.root.hex()}"
+
     async def _sign_after(
         self, opened: Keystore, last: SignedTree | None
     ) -> tuple[Checkpoint, str]:

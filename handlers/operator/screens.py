@@ -222,6 +222,11 @@ def pause_words(reason: PauseReason | None) -> str:
         + _("no updates were received for over a day, withdrawals may be missing; resume if sure"),
         PauseReason.MISSED: ": "
         + _("its time passed while the program did not run; resume to send it now"),
+        PauseReason.RESTORED: ": "
+        + _(
+            "the database was put back from a copy: whoever left or got messages since then is "
+            "not known; resume only if sure"
+        ),
         PauseReason.NOTICE_CHANGED: ": "
         + _(
             "what it was confirmed with has changed (the purpose's text, the advertiser or an "
