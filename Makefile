@@ -11,7 +11,7 @@ help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 demo: $(VENV)/run.stamp ## the whole product with a local Telegram simulator and a chat page; needs no token
-	@$(BIN)/python -m bot demo $(ARGS)
+	@$(BIN)/python -m bot demo $(ARGS) || [ $$? -eq 130 ]
 
 run: $(VENV)/run.stamp ## the bot itself, with the settings of the environment or .env
 	@$(BIN)/python -m bot run

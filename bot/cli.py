@@ -36,6 +36,7 @@ PROGRESS_SECONDS: Final = 1.0
 
 def entry(arguments: Sequence[str]) -> int:
     """Run one command; return its exit status. Whatever cannot be done is told in one line."""
+    os.umask(0o077)  # whatever is written may hold personal data
     try:
         result = main(list(arguments), prog_name="assent", standalone_mode=False)
     except (click.Abort, KeyboardInterrupt):
@@ -190,7 +191,7 @@ def check(file: Path | None) -> int:
             click.echo(fault, err=True)
         return FOUND
     click.echo(f"{path}: {doctor.summary(catalogue)}")
-    for warning in doctor.advisory_warnings(catalogue):
+    for warning in (*doctor.sample_warnings(catalogue), *doctor.advisory_warnings(catalogue)):
         click.echo(f"note: {warning}")
     return 0
 

@@ -88,9 +88,9 @@ def resume() -> str:
 
 def cancel() -> str:
     """Out of a conversation."""
-    return "✖️ " + _("Cancel")
+    return _("Cancel")
 
 
 def cancel_campaign() -> str:
     """The end of a campaign: the same word in English, another one in Russian."""
-    return "✖️ " + _("Cancel campaign")
+    return _("Cancel campaign")

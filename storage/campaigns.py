@@ -248,6 +248,8 @@ async def move_occurrences(
     ended_at: datetime | None = None,
 ) -> None:
     values: dict[str, Any] = {"state": to}
+    if to is not OccurrenceState.COLLECTING:
+        values["cursor"] = None  # it names a person, and nobody more is taken in
     if ended_at is not None:
         values["ended_at"] = ended_at
     await tx.execute(

@@ -181,6 +181,7 @@ async def to_ask_again(
     *,
     after: SubjectId | None,
     limit: int,
+    only: SubjectId | None = None,
 ) -> list[SubjectId]:
     """People who agreed to an older text and were not shown the present one, by id.
 
@@ -213,6 +214,8 @@ async def to_ask_again(
     )
     if after is not None:
         query = query.where(consent.c.subject_id > after)
+    if only is not None:
+        query = query.where(consent.c.subject_id == only)
     return [SubjectId(row) for row in (await tx.execute(query)).scalars()]
 
 

@@ -36,6 +36,7 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.engine = _sqlite_engine(url) if self.is_sqlite else create_async_engine(url)
         self._writing = asyncio.Lock()
+        self._is_wal_to_be_emptied = False
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncConnection]:
@@ -68,6 +69,20 @@ class Database:
         finally:
             if connection.sync_connection is not None:
                 await _whole(connection.close())
+
+    async def empty_wal(self, *, is_needed: bool = False) -> None:
+        """Empty SQLite's write-ahead log: it keeps earlier versions of pages, erased ones too.
+
+        While somebody reads this is not possible; it is then done by a later call.
+        """
+        self._is_wal_to_be_emptied |= is_needed and self.is_sqlite
+        if not self._is_wal_to_be_emptied:
+            return
+        async with self._writing, self.engine.connect() as connection:
+            raw: Any = (await connection.get_raw_connection()).driver_connection
+            async with raw.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
+                (busy, *_sizes) = await cursor.fetchone()
+        self._is_wal_to_be_emptied = bool(busy)
 
     async def probe(self) -> None:
         """Try to write, and leave nothing. Raises DBAPIError where nothing can be written."""

@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.consent.rules import EntryId, PurposeId, SubjectId
 from storage.schema import prompt
 
+OVER = "over"
+"""Stands for a choice where the question ended without one."""
+
 
 class Step(StrEnum):
     """What a prompt asks for."""
@@ -94,6 +97,22 @@ async def spend(tx: AsyncConnection, nonce: str, *, choice: str, entry_id: Entry
         .values(choice=choice, entry_id=entry_id)
     )
     return (await tx.execute(statement)).rowcount == 1
+
+
+async def end_confirmations(
+    tx: AsyncConnection, subject_id: SubjectId, purpose_id: PurposeId
+) -> None:
+    """Let a confirmation that was asked for be given no more: what it would confirm has ended."""
+    await tx.execute(
+        update(prompt)
+        .where(
+            prompt.c.subject_id == subject_id,
+            prompt.c.purpose_id == purpose_id,
+            prompt.c.step == Step.CONFIRM,
+            prompt.c.choice.is_(None),
+        )
+        .values(choice=OVER)
+    )
 
 
 async def remove_of(tx: AsyncConnection, subject_id: SubjectId) -> None:

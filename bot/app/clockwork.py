@@ -59,6 +59,7 @@ class Clockwork:
             await asyncio.sleep(0)
         await self.consents.forget_old_prompts(now)
         await self.inbox.forget_old(now)
+        await self.inbox.database.empty_wal()
 
     async def _sign(self) -> None:
         if await self.signer.has_grown():

@@ -20,13 +20,16 @@ TOKEN: Final = "4242:demo_token_of_the_simulator"  # noqa: S105 the simulator's,
 OWNER_ID: Final = 1001
 CAPTIONS: Final = {2001: "customer", 2002: "customer", OWNER_ID: "owner of the shop"}
 TIPS: Final = (
-    "In Anna's chat press START, read what the shop asks for, and agree.",
+    "In Anna's chat press НАЧАТЬ (start), read what the shop asks for, press «Соглашаюсь».",
     (
-        "In Olga's chat (she owns the shop) send /broadcast, choose Offers and discounts, write a "
-        "message, look at the preview, press Send now."
+        "In Olga's chat (she owns the shop) press START, send /broadcast, choose Offers and "
+        "discounts, write a message, look at the preview, press Send now and Yes, send."
     ),
     "See it arrive at Anna's. Press «Отписаться» under it, broadcast again: it stays away.",
-    "Ask for the proof: /mydata at Anna's, /export at Olga's.",
+    (
+        "Ask for the proof: /mydata at Ben's or Anna's; /export at Olga's, save the zip and run "
+        ".venv/bin/python -m bot verify on it."
+    ),
 )
 
 
@@ -36,7 +39,7 @@ async def run(port: int, tell: Callable[[str], None]) -> None:
     people = (
         sandbox.person(2001, "Анна", last_name="Котова", username="anna_k", language_code="ru"),
         sandbox.person(2002, "Ben", last_name="Carter", username="ben_c", language_code="en"),
-        sandbox.person(OWNER_ID, "Ольга", last_name="Чайкина", language_code="ru"),
+        sandbox.person(OWNER_ID, "Olga", last_name="Chaikina", language_code="en"),
     )
     tell(f"http://127.0.0.1:{port}")
     from bot.app import running  # noqa: PLC0415 loads for seconds: the address is told before

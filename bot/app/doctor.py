@@ -205,9 +205,13 @@ def _purposes(settings: Settings) -> list[Finding]:
             Finding(name="purposes", what=faults, is_right=False),
             Finding(name="advisories", what="not checked: the file is faulty", is_note=True),
         ]
-    warnings = advisory_warnings(catalogue)
+    warnings, sample = advisory_warnings(catalogue), sample_warnings(catalogue)
     return [
-        Finding(name="purposes", what=f"{settings.purposes_file}: {summary(catalogue)}"),
+        Finding(
+            name="purposes",
+            what="; ".join([f"{settings.purposes_file}: {summary(catalogue)}", *sample]),
+            is_note=bool(sample),
+        ),
         Finding(
             name="advisories",
             what="; ".join(warnings) or _accepted(catalogue),
@@ -225,6 +229,17 @@ def summary(catalogue: Catalogue) -> str:
 def _accepted(catalogue: Catalogue) -> str:
     taken = [f"{a.id} accepted by {a.accepted_by}" for a in catalogue.advisories]
     return "; ".join(taken) or "none"
+
+
+def sample_warnings(catalogue: Catalogue) -> list[str]:
+    """Say what was left as it stands in the example (RFC 2606 keeps `.example` for those)."""
+    if not catalogue.controller.contact.endswith(".example"):
+        return []
+    warning = (
+        "controller: the name, INN and contact are the example's, and so may be who accepted an "
+        "advisory; put your own before you ask anybody"
+    )
+    return [warning]
 
 
 def advisory_warnings(catalogue: Catalogue, translate: Callable[[str], str] = str) -> list[str]:

@@ -13,6 +13,7 @@ from aiogram.exceptions import (
     ClientDecodeError,
     TelegramAPIError,
     TelegramConflictError,
+    TelegramEntityTooLarge,
     TelegramNetworkError,
     TelegramRetryAfter,
     TelegramServerError,
@@ -31,10 +32,11 @@ log = structlog.get_logger(__name__)
 
 POLL_SECONDS: Final = 25
 RETRY_SECONDS: Final = 1.0
-WINDOW: Final = 200
+WINDOW: Final = 500
 """Updates held in memory at a time; the others wait in the database."""
-PARALLEL_CHATS: Final = 16
 BACKOFF_SECONDS: Final = 0.5
+TROUBLES: Final = 8
+"""So often an answer may fail while Telegram answers otherwise; then it counts as a failure."""
 FINISH_SECONDS: Final = 5.0
 """How long a stop waits for an answer that is being given."""
 LOOK_SECONDS: Final = 60.0
@@ -161,7 +163,8 @@ async def _finished(work: Coroutine[Any, Any, None]) -> None:
 
 def _is_the_worlds(error: Exception) -> bool:
     """Whether the same update can succeed later: it waits then, and is not set aside."""
-    if isinstance(error, DataError | IntegrityError | ProgrammingError):
+    own = DataError | IntegrityError | ProgrammingError | TelegramEntityTooLarge
+    if isinstance(error, own):
         return False
     return isinstance(error, SQLAlchemyError | TelegramNetworkError | TelegramServerError)
 
@@ -201,7 +204,6 @@ class Handling:
     _queues: dict[bytes, deque[Waiting]] = field(default_factory=dict)
     _last: int | None = None
     _held: int = 0
-    _slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PARALLEL_CHATS))
 
     async def run(self) -> None:
         async with Supervisor() as tasks:
@@ -246,16 +248,16 @@ class Handling:
 
     async def _handle(self, waiting: Waiting) -> None:
         """Handle one update until it is done or failed three times."""
-        attempts = waiting.attempts
+        attempts, troubles = waiting.attempts, 0
         while True:
             try:
-                async with self._slots:  # not while it rests: others shall go on
-                    await _finished(self._feed(waiting))
+                await _finished(self._feed(waiting))
             except TelegramRetryAfter as error:
                 await asyncio.sleep(error.retry_after)
             except Exception as error:  # noqa: BLE001 whatever a conversation does, others go on
-                if _is_the_worlds(error):
+                if _is_the_worlds(error) and troubles < TROUBLES:
                     log.warning("updates.retried", **describe(error))
+                    troubles += await self._is_its_own_trouble(error)
                     await asyncio.sleep(RETRY_SECONDS)
                     continue
                 log.error("updates.failed", attempt=attempts + 1, **describe(error))
@@ -265,6 +267,16 @@ class Handling:
                 await asyncio.sleep(BACKOFF_SECONDS * attempts)
             else:
                 return
+
+    async def _is_its_own_trouble(self, error: Exception) -> bool:
+        """Whether Telegram answers everything but this: then it will not get better by waiting."""
+        if isinstance(error, SQLAlchemyError):
+            return False
+        try:
+            await self.bot.get_me()
+        except TelegramAPIError:
+            return False
+        return True
 
     async def _feed(self, waiting: Waiting) -> None:
         update = Update.model_validate(waiting.content, context={"bot": self.bot})

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from bot.clock import utc_now
 from bot.consent.rules import PurposeId, Reach, Standing, SubjectId
+from bot.errors import AssentError
 from bot.logs import describe
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.people import People, Person
@@ -69,3 +70,6 @@ class Reasker:
                 await self.reception.ask(asked, purpose_id, utc_now(), reasked=True)
             except TelegramForbiddenError:
                 await self.people.set_reach(subject_id, Reach.BLOCKED)
+            except AssentError as error:
+                # Left, paused, answered or erased since the page was read.
+                log.info("reasking.passed_over", **describe(error))

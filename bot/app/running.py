@@ -127,7 +127,11 @@ async def _introduce(bot: Bot) -> str:
                 ["BOT_TOKEN: Telegram does not accept it; take a fresh one from @BotFather"]
             ) from error
         except (TelegramNetworkError, TelegramServerError) as error:
-            log.warning("telegram.unreachable", error=type(error).__name__)
+            log.warning(
+                "telegram.unreachable",
+                error=type(error).__name__,
+                hint="check the network and BOT_API_URL",
+            )
             await asyncio.sleep(GREETING_SECONDS)
         except TelegramAPIError as error:
             raise ConfigurationError(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from bot.campaigns.countries import Rules, rules_of
+from bot.campaigns.countries import rules_of
 from bot.consent.purposes import Catalogue, Kind, Purpose
 from bot.errors import AssentError, phrase
 
@@ -83,7 +83,7 @@ def label(catalogue: Catalogue, purpose: Purpose, locale: str, erid: str | None)
     name = names.get(language) or names.get(locale) or next(iter(names.values()))
     parts = [
         f"{_word(rules.advertisement_word, locale)}. {name}",
-        _registration(rules, controller.inn or controller.registration, locale),
+        registration(catalogue, locale),
     ]
     text = ", ".join(part for part in parts if part)
     return f"{text}. erid: {erid}" if erid else text
@@ -97,8 +97,12 @@ def check_erid(text: str) -> str:
     return token
 
 
-def _registration(rules: Rules, number: str | None, locale: str) -> str:
-    return f"{_word(rules.registration_word, locale)} {number}" if number else ""
+def registration(catalogue: Catalogue, locale: str) -> str:
+    """Name the number under which the controller is known; empty: it has none."""
+    controller = catalogue.controller
+    number = controller.inn or controller.registration
+    word = _word(rules_of(controller.country).registration_word, locale)
+    return f"{word} {number}" if number else ""
 
 
 def _word(words: Mapping[str, str], locale: str) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 ONE_PROVEN: Final = (
     "This entry is in the log of which the checkpoint was signed, at this place.",
     "The payload is exactly what the entry committed to when it was written.",
-    "The text that the person saw and answered is the one that is named, to the letter.",
+    "The text that it names, and what was shown where something was, are so to the letter.",
 )
 """What a single proof shows; of the rest of the log it shows nothing."""
 PROVEN: Final = (

@@ -148,6 +148,11 @@ class Drafts:
             raise CampaignUnknown(campaign_id)
         return self._open(stored)
 
+    def _author(self, account: str, locale: str) -> Author:
+        """Speak another locale with an author whose own is served no longer."""
+        locales = self.publication.catalogue.locales
+        return Author(account=account, locale=locale if locale in locales else locales[0])
+
     def _open(self, stored: StoredCampaign) -> Campaign:
         secret = self.journal.keyring().unwrap(stored.key)
         facts = open_json(secret, stored.sealed, stored.id.encode())
@@ -160,7 +165,7 @@ class Drafts:
             content=Content.from_json(facts["content"]),
             content_sha256=stored.content_sha256,
             erid=facts["erid"],
-            author=Author(**facts["author"]),
+            author=self._author(**facts["author"]),
             created_at=stored.created_at,
             starts_at=stored.starts_at,
             wall_time=stored.wall_time,

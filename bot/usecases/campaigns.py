@@ -22,7 +22,7 @@ from bot.campaigns.states import CampaignState, OccurrenceState, sources
 from bot.consent.purposes import Kind
 from bot.consent.rules import PurposeId, Standing
 from bot.usecases.campaign_drafts import Drafts
-from storage import campaigns, consents, deliveries, facts, notices
+from storage import campaigns, consents, deliveries, delivery_records, facts, notices
 from storage.campaigns import StoredCampaign
 from storage.facts import Fact
 
@@ -62,21 +62,25 @@ class CampaignDesk(Drafts):
     ) -> list[tuple[Campaign, Report]]:
         async with self.database.snapshot() as tx:
             page = await campaigns.newest(tx, before_number=before_number, limit=limit)
-            return [(self._open(stored), await deliveries.report(tx, stored.id)) for stored in page]
+            return [
+                (self._open(stored), await delivery_records.report(tx, stored.id))
+                for stored in page
+            ]
 
     async def report(self, campaign_id: str) -> tuple[Campaign, Report]:
         async with self.database.snapshot() as tx:
             stored = await campaigns.get(tx, campaign_id)
             if stored is None:
                 raise CampaignUnknown(campaign_id)
-            return self._open(stored), await deliveries.report(tx, campaign_id)
+            return self._open(stored), await delivery_records.report(tx, campaign_id)
 
     async def to_announce(self) -> list[tuple[Campaign, Report]]:
         """Campaigns whose author has not been told of their present state."""
         async with self.database.snapshot() as tx:
             found = await campaigns.to_announce(tx)
             return [
-                (self._open(stored), await deliveries.report(tx, stored.id)) for stored in found
+                (self._open(stored), await delivery_records.report(tx, stored.id))
+                for stored in found
             ]
 
     async def running(self) -> list[Campaign]:

@@ -21,7 +21,7 @@ from bot.consent.rules import (
 from bot.usecases.events import EventWriter
 from bot.usecases.people import People, Person
 from bot.usecases.publication import Publication
-from storage import consents, notices, subjects
+from storage import consents, notices, prompts, subjects
 from storage.consents import StoredEvent
 from storage.database import Database
 
@@ -142,8 +142,12 @@ class Steps:
                 notice_version=consent.notice_version,
                 locale=consent.locale,
                 since=at,
+                expires_at=consent.expires_at,
             ),
         )
+        if event is EventKind.WITHDRAWN:
+            # A confirmation of before must not confirm what is agreed to later.
+            await prompts.end_confirmations(tx, person.id, consent.purpose_id)
         return written
 
     def _purpose(self, purpose_id: PurposeId) -> Purpose:

@@ -18,9 +18,9 @@ from bot.proof import canonical
 from bot.usecases.consent_steps import Steps
 from bot.usecases.journal import opened
 from bot.usecases.people import Person
-from storage import consents, deliveries, log, notices, prompts
+from storage import consents, delivery_records, log, notices, prompts
 from storage.consents import StoredEvent
-from storage.deliveries import Origin
+from storage.delivery_records import Origin
 from storage.notices import PublishedNotice
 
 
@@ -115,7 +115,7 @@ class Views(Steps):
     async def origin(self, delivery_id: str) -> Origin | None:
         """Where the message under which somebody presses came from."""
         async with self.database.snapshot() as tx:
-            return await deliveries.origin(tx, delivery_id)
+            return await delivery_records.origin(tx, delivery_id)
 
     async def allowed_by(self, person: Person, origin: Origin) -> Allowance:
         """What a message rested on. Raises PromptUnknown when that is not known any more."""

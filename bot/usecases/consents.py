@@ -50,7 +50,8 @@ class ConsentDesk(Views, Leaving):
     ) -> str:
         """Keep what is about to be shown; return the nonce that its buttons carry.
 
-        Raises PromptUnknown when the person was erased meanwhile.
+        Raises PromptUnknown when the person was erased meanwhile; PromptOver when somebody is
+        about to be asked again (`reasked`) who left, paused or answered meanwhile.
         """
         nonce = self.events.nonce()
         prompt = Prompt(
@@ -67,8 +68,20 @@ class ConsentDesk(Views, Leaving):
         )
         async with self.database.transaction() as tx:
             await self._lock(tx, person)
+            if reasked and not await self._is_to_ask_again(tx, person, purpose_id, at):
+                raise PromptOver(purpose_id)
             await prompts.add(tx, prompt)
         return nonce
+
+    async def _is_to_ask_again(
+        self, tx: AsyncConnection, person: Person, purpose_id: PurposeId, at: datetime
+    ) -> bool:
+        terms = await notices.terms(tx)
+        return bool(
+            await consents.to_ask_again(
+                tx, purpose_id, terms[purpose_id], at, after=None, limit=1, only=person.id
+            )
+        )
 
     async def to_ask_again(
         self, purpose_id: PurposeId, at: datetime, *, after: SubjectId | None, limit: int

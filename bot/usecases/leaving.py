@@ -131,7 +131,10 @@ class Leaving(Steps):
         if not undone.is_undoable:
             raise UndoOver(current.purpose_id)
         present = terms.get(current.purpose_id)
-        is_late = at - undone.at >= UNDO_LIFETIME
+        ends = current.expires_at
+        is_late = not undone.at <= at < undone.at + UNDO_LIFETIME or (
+            ends is not None and at >= ends
+        )
         if is_late or present is None or current.notice_version not in present.accepted:
             raise UndoOver(current.purpose_id)
         missing = rules.missing_prerequisite(current.purpose_id, held, terms, at)
@@ -150,8 +153,8 @@ class Leaving(Steps):
         before = held[purpose_id]
         text = await notices.text(tx, purpose_id, before.notice_version, before.locale)
         assert text is not None, "a consent to a text that was never published"  # noqa: S101
-        purpose = self._purpose(purpose_id)
-        expires_at = None if purpose.valid_for is None else purpose.valid_for.end(at)
+        # What is taken back is the old consent, so it ends when that would have ended.
+        expires_at = before.expires_at
         written = await self.events.write(
             tx, person, EventKind.GRANTED, text, act, at, previous=before, expires_at=expires_at
         )

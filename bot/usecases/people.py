@@ -145,8 +145,15 @@ class People:
 
     def locale_for(self, language: str) -> str:
         """Choose the served locale for an IETF tag of Telegram's ("en-GB" is served by "en")."""
-        wanted = language.split("-", maxsplit=1)[0].lower()
-        return wanted if wanted in self.locales else self.default_locale
+        return self._served(language.split("-", maxsplit=1)[0].lower())
+
+    def _served(self, locale: str) -> str:
+        """The purposes file may serve a locale no longer: then another one speaks."""
+        if locale in self.locales:
+            return locale
+        if self.default_locale in self.locales:
+            return self.default_locale
+        return next(iter(self.locales))
 
     def opened(self, stored: subjects.Subject) -> Person:
         """Open a stored person with their key."""
@@ -155,7 +162,7 @@ class People:
             id=stored.id,
             profile=Profile.from_json(open_json(key.secret, stored.sealed, key.id.encode())),
             key=key,
-            locale=stored.locale,
+            locale=self._served(stored.locale),
             reach=stored.reach,
             created_at=stored.created_at,
             seen_at=stored.seen_at,

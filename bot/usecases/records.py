@@ -17,6 +17,7 @@ from storage import (
     consents,
     conversations,
     deliveries,
+    delivery_records,
     inbox,
     keys,
     log,
@@ -42,7 +43,7 @@ class RecordDesk:
         async with self.database.snapshot() as tx:
             held = await consents.of_subject(tx, person.id)
             events = await consents.events_of_subject(tx, person.id)
-            received = await deliveries.of_subject(tx, person.id)
+            received = await delivery_records.of_subject(tx, person.id)
             asked = await prompts.of_subject(tx, person.id)
             stored = await log.entries_by_index(tx, [event.index for event in events])
         openings = {
@@ -159,6 +160,7 @@ class RecordDesk:
             await keys.destroy(tx, person.id)
             await self._write_erasure(tx, at)
         await self.recall(person.id)
+        await self.database.empty_wal(is_needed=True)
 
     async def _write_erasure(self, tx: Any, at: datetime) -> None:
         """Log that somebody was erased; nothing in it says who."""

@@ -40,7 +40,7 @@ class Wanted(CallbackData, prefix="ew"):
     purpose_id: str
 
 
-@router.message(Command("export"), flags=EXPORT)
+@router.message(Command("export", ignore_case=True), flags=EXPORT)
 async def export(message: Message, state: FSMContext, bot: Bot) -> None:
     await state.clear()
     names = {

@@ -17,7 +17,7 @@ from handlers.screen import Screen
 router = Router(name="admin.looking")
 
 
-@router.message(Command("stats"), flags={FLAG: Permission.STATISTICS})
+@router.message(Command("stats", ignore_case=True), flags={FLAG: Permission.STATISTICS})
 async def stats(
     message: Message,
     state: FSMContext,
@@ -41,7 +41,7 @@ async def stats(
     await screen.send(bot, message.chat.id, Screen(text="\n\n".join(blocks)))
 
 
-@router.message(Command("staff"), flags={FLAG: Permission.STAFF})
+@router.message(Command("staff", ignore_case=True), flags={FLAG: Permission.STAFF})
 async def staff(message: Message, state: FSMContext, roles: Roles) -> None:
     """Show who has a role."""
     await state.clear()

@@ -24,11 +24,12 @@ from handlers.customer import acts, screens
 from handlers.customer.data import Answer, FullText, Locale
 from handlers.customer.reception import Reception
 from handlers.i18n import Language, _
+from handlers.screen import Screen
 
 router = Router(name="customer.answering")
 
 
-@router.message(CommandStart())
+@router.message(CommandStart(ignore_case=True))
 async def start(
     message: Message,
     person: Person,
@@ -162,9 +163,12 @@ async def change_language(
     with language.use_locale(person.locale):
         await screen.acknowledge(query, _("From now on in English."))
         chat_id = int(person.profile.account)
+        shown = (
+            Screen(text=_("From now on in English."))
+            if callback_data.is_menu
+            else screens.welcome(publication.catalogue, person.locale)
+        )
         if (message_id := screen.pressed_message(query)) is not None:
-            await screen.edit(
-                bot, chat_id, message_id, screens.welcome(publication.catalogue, person.locale)
-            )
+            await screen.edit(bot, chat_id, message_id, shown)
         if person.question_message_id is not None:
             await reception.go_on(person, stored_at, person.question_message_id)

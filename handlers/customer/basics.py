@@ -27,7 +27,7 @@ last = Router(name="customer.last")
 ANY_COMMAND = re.compile(r"\w+")
 
 
-@router.message(Command("help"))
+@router.message(Command("help", ignore_case=True))
 async def help_(message: Message, state: FSMContext, roles: Roles) -> None:
     await state.clear()
     text = _(
@@ -48,13 +48,13 @@ async def help_(message: Message, state: FSMContext, roles: Roles) -> None:
     await message.answer(text)
 
 
-@router.message(Command("language"))
+@router.message(Command("language", ignore_case=True))
 async def choose_language(
     message: Message, state: FSMContext, publication: Publication, bot: Bot
 ) -> None:
     await state.clear()
     rows = [
-        [Button(text=screens.LANGUAGES[code], data=Locale(code=code).pack())]
+        [Button(text=screens.LANGUAGES[code], data=Locale(code=code, is_menu=True).pack())]
         for code in publication.catalogue.locales
     ]
     await screen.send(bot, message.chat.id, Screen(text=_("Choose a language."), rows=rows))

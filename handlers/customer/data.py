@@ -28,6 +28,8 @@ class Locale(CallbackData, prefix="l"):
     """Another language."""
 
     code: str
+    is_menu: bool = False
+    """Pressed under /language, not under the welcome."""
 
 
 class Switch(CallbackData, prefix="s"):

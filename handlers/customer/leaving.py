@@ -25,12 +25,12 @@ from handlers.customer.reception import Reception
 from handlers.i18n import _, date_words, escape
 from handlers.screen import Button, Screen
 from handlers.words import means_stop
-from storage.deliveries import Origin
+from storage.delivery_records import Origin
 
 router = Router(name="customer.leaving")
 
 
-@router.message(Command("stop"))
+@router.message(Command("stop", ignore_case=True))
 @router.message(F.text.func(means_stop))
 async def stop(
     message: Message,
@@ -104,7 +104,11 @@ async def _withdraw(
 ) -> None:
     ended = await desk.withdraw(person, purpose_id, act, at)
     catalogue = reception.publication.catalogue
-    shown = screens.left(ended, catalogue, person.locale, catalogue.controller.contact)
+    shown = (
+        screens.left(ended, catalogue, person.locale, catalogue.controller.contact)
+        if ended
+        else screens.left_before(purpose_id, catalogue, person.locale)
+    )
     await screen.acknowledge(query, _("You are unsubscribed."))
     await screen.send(reception.bot, int(person.profile.account), shown)
 
@@ -142,7 +146,7 @@ async def undo(
     await screen.acknowledge(query)
     await _drop_button(query, reception.bot, callback_data)
     catalogue = reception.publication.catalogue
-    shown = screens.back(outcome.purpose_id, catalogue, person.locale)
+    shown = screens.back(outcome, catalogue, person.locale)
     await screen.send(reception.bot, int(person.profile.account), shown)
 
 

@@ -131,9 +131,11 @@ class Reception:
 
     async def _change(self, position: Position) -> Difference | None:
         """Show what changed to whoever agreed to an older text."""
-        if position.standing is not Standing.OLDER_TEXT or position.consent is None:
-            return None
         consent = position.consent
+        if position.standing is not Standing.OLDER_TEXT or consent is None:
+            return None
+        if consent.locale not in self.publication.catalogue.locales:
+            return Difference(removed="", added="")  # not to be compared across languages
         older = await self.desk.text(position.purpose_id, consent.notice_version, consent.locale)
         if older is None:
             return None

@@ -8,6 +8,7 @@ from aiogram.filters import Command
 from aiogram.fsm.context import FSMContext
 from aiogram.types import BufferedInputFile, CallbackQuery, Message
 
+from bot.campaigns import policy
 from bot.consent.rules import EntryId, PromptUnknown
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.people import Person
@@ -23,7 +24,7 @@ from handlers.screen import Button, Screen
 router = Router(name="customer.rights")
 
 
-@router.message(Command("privacy"))
+@router.message(Command("privacy", ignore_case=True))
 async def privacy(
     message: Message, state: FSMContext, publication: Publication, locale: str
 ) -> None:
@@ -43,14 +44,14 @@ async def privacy(
         "/forget: delete everything\nYou may also complain to the supervisory authority."
     ).format(
         name=escape(controller.name[locale]),
-        registration=escape(controller.inn or controller.registration or ""),
+        registration=escape(policy.registration(publication.catalogue, locale)),
         address=escape(controller.address[locale]),
         contact=escape(controller.contact),
     )
     await message.answer(text)
 
 
-@router.message(Command("mydata"))
+@router.message(Command("mydata", ignore_case=True))
 async def my_data(
     message: Message,
     person: Person,
@@ -98,15 +99,17 @@ async def proof(
     callback_data: OpenProof,
     person: Person | None,
     records: RecordDesk,
+    publication: Publication,
     bot: Bot,
+    locale: str,
     stored_at: datetime,
 ) -> None:
     """Hand out the proof of one answer, or of all of them, as files that can be verified."""
     if person is None:
         raise PromptUnknown
-    own = [event.entry_id for event in await records.events(person)]
-    wanted = [EntryId(callback_data.entry_id)] if callback_data.entry_id else own
-    if not set(wanted) <= set(own):
+    own = {event.entry_id: event for event in await records.events(person)}
+    wanted = [EntryId(callback_data.entry_id)] if callback_data.entry_id else list(own)
+    if not own.keys() >= set(wanted):
         raise PromptUnknown
     await screen.acknowledge(query, _("Your proof is being prepared."))
     if not wanted:
@@ -119,13 +122,17 @@ async def proof(
             int(person.profile.account),
             BufferedInputFile(content, f"proof-{entry_id[:8]}.tlog-proof"),
             caption=_(
-                "Keep this file. Anybody can check it: python -m bot verify FILE\n"
+                "{title}: {event}\n\nKeep this file. Whoever has Assent can check it: "
+                "python -m bot verify FILE\n"
                 "It does not prove who held the phone, nor that the clock was right."
+            ).format(
+                title=screens.title_of(publication.catalogue, own[entry_id].purpose_id, locale),
+                event=screens.event_words(own[entry_id].event.value),
             ),
         )
 
 
-@router.message(Command("forget"))
+@router.message(Command("forget", ignore_case=True))
 async def forget(message: Message, person: Person, state: FSMContext, bot: Bot) -> None:
     """Say what goes and what stays; one press then erases (contract)."""
     del person
@@ -136,8 +143,8 @@ async def forget(message: Message, person: Person, state: FSMContext, bot: Bot) 
         "would open your proofs. You receive no more messages. It cannot be undone.\n\n"
         "<b>Stays:</b> entries of the log that nobody can read any more. We can then no longer "
         "show that you agreed or left; if you may want to, take your proof first.\n\n"
-        "If you choose «never write again», a code made from your account stays too, so that "
-        "nothing ever writes to you unless you ask for it."
+        "If you choose «Erase, and never write to me again», a code made from your account stays "
+        "too, so that nothing ever writes to you unless you ask for it."
     )
     rows = [
         [Button(text=words.delete_everything(), data=Erase(never_again=False).pack())],

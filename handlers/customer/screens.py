@@ -34,6 +34,8 @@ MARKS = ("🔵", "🟢", "🟠", "🟣", "🔴", "🟡", "🟤", "⚪", "⚫")
 ASK = 0
 RESUME = -1
 """What a button about the pause says instead of a number of days."""
+RECEIPT_LINES = 8
+"""The latest answers; more would not fit into one message."""
 LANGUAGES = {"ru": "🇷🇺 Русский", "en": "🇬🇧 English"}
 
 
@@ -61,7 +63,7 @@ def question(
 ) -> Screen:
     """Ask for one purpose; its title is the first line (contract, "Opting in")."""
     parts: list[Text | str] = [Bold(purpose.title[locale]), "\n\n"]
-    if change is not None and not change.is_empty:
+    if change is not None:
         parts += [_("The text that you agreed to has changed, so we ask you again."), "\n"]
         if change.removed:
             parts += ["\n", Bold(_("Was:")), "\n", Italic(change.removed), "\n"]
@@ -138,7 +140,7 @@ def receipt(
             index=line.index,
             entry_id=line.entry_id,
         )
-        for line in lines
+        for line in lines[-RECEIPT_LINES:]
     ]
     return Screen(
         text="🧾 " + _("<b>Your receipt</b>") + "\n\n" + "\n\n".join(blocks),
@@ -225,6 +227,14 @@ def ask_pause() -> Screen:
     )
 
 
+def left_before(purpose_id: str, catalogue: Catalogue, locale: str) -> Screen:
+    """Say once more that this subscription has ended; others may go on."""
+    text = _("You are unsubscribed from «{title}» already.").format(
+        title=_title(catalogue, purpose_id, locale)
+    )
+    return Screen(text=text, rows=[[Button(text=_("Your subscriptions"), data=Show().pack())]])
+
+
 def left(ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contact: str) -> Screen:
     """Confirm that somebody left; each subscription can be taken back."""
     if not ended:
@@ -236,13 +246,15 @@ def left(ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contac
         )
     if len(ended) == 1:
         title = _title(catalogue, ended[0].purpose_id or "", locale)
-        text = _("You are unsubscribed from «{title}». Nothing more will be sent.").format(
-            title=title
-        )
+        text = _(
+            "You are unsubscribed from «{title}». We send nothing more about it.\n\n{entry}"
+        ).format(title=title, entry=entry_words(ended[0].index, ended[0].entry_id))
         return Screen(text=text, rows=_undo_rows([("↩️", ended[0])]))
     marked = list(zip(cycle(MARKS), ended, strict=False))
     lines = "\n".join(
-        f"{mark} {_title(catalogue, event.purpose_id or '', locale)}" for mark, event in marked
+        f"{mark} {_title(catalogue, event.purpose_id or '', locale)}\n"
+        f"{entry_words(event.index, event.entry_id)}"
+        for mark, event in marked
     )
     count = ngettext(
         "You are unsubscribed from {count} subscription:",
@@ -250,6 +262,13 @@ def left(ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contac
         len(ended),
     ).format(count=len(ended))
     return Screen(text=f"{count}\n{lines}", rows=_undo_rows(marked))
+
+
+def entry_words(index: int, entry_id: str) -> str:
+    """Name the entry that proves an answer, as a receipt does."""
+    return "🧾 " + _("Entry no. {index}: <code>{entry_id}</code>").format(
+        index=index, entry_id=entry_id
+    )
 
 
 def _undo_rows(marked: Sequence[tuple[str, StoredEvent]]) -> list[list[Button]]:
@@ -260,12 +279,12 @@ def _undo_rows(marked: Sequence[tuple[str, StoredEvent]]) -> list[list[Button]]:
     ]
 
 
-def back(purpose_id: str, catalogue: Catalogue, locale: str) -> Screen:
-    return Screen(
-        text=_("You are subscribed to «{title}» again.").format(
-            title=_title(catalogue, purpose_id, locale)
-        )
+def back(outcome: Outcome, catalogue: Catalogue, locale: str) -> Screen:
+    text = _("You are subscribed to «{title}» again.\n\n{entry}").format(
+        title=_title(catalogue, outcome.purpose_id, locale),
+        entry=entry_words(outcome.index, outcome.entry_id),
     )
+    return Screen(text=text)
 
 
 def answered_already(outcome: Outcome, catalogue: Catalogue, zone: tzinfo, locale: str) -> Screen:
@@ -276,6 +295,10 @@ def answered_already(outcome: Outcome, catalogue: Catalogue, zone: tzinfo, local
         answer=event_words(outcome.event.value),
     )
     return Screen(text=text, rows=[[Button(text=_("Change"), data=Show().pack())]])
+
+
+def title_of(catalogue: Catalogue, purpose_id: str | None, locale: str) -> str:
+    return _title(catalogue, purpose_id or "", locale)
 
 
 def _title(catalogue: Catalogue, purpose_id: str, locale: str) -> str:

@@ -23,7 +23,7 @@ router = Router(name="customer.subscriptions")
 LONGEST_PAUSE_DAYS: Final = 30
 
 
-@router.message(Command("subscriptions"))
+@router.message(Command("subscriptions", ignore_case=True))
 async def subscriptions(
     message: Message,
     person: Person,

@@ -25,7 +25,7 @@ router = Router(name="operator.broadcasting")
 SEND = {FLAG: Permission.SEND}
 
 
-@router.message(Command("broadcast"), flags=SEND)
+@router.message(Command("broadcast", ignore_case=True), flags=SEND)
 async def broadcast(
     message: Message,
     state: FSMContext,
@@ -61,7 +61,7 @@ async def choose(
     await state.set_data({"purpose_id": callback_data.purpose_id, ASKED: asked})
 
 
-@router.message(Command("cancel"), flags=SEND)
+@router.message(Command("cancel", ignore_case=True), flags=SEND)
 async def cancel(message: Message, state: FSMContext) -> None:
     """Out of any conversation; a draft that was not confirmed is never sent."""
     was_busy = bool(await state.get_state() or await state.get_data())

@@ -21,7 +21,7 @@ SEND = {FLAG: Permission.SEND}
 PAGE = 5
 
 
-@router.message(Command("campaigns"), flags=SEND)
+@router.message(Command("campaigns", ignore_case=True), flags=SEND)
 async def campaigns(
     message: Message,
     state: FSMContext,

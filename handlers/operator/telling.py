@@ -1,15 +1,18 @@
 """Tells the author of a campaign how it goes: one message with a live bar, and what changed."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import structlog
-from aiogram.exceptions import TelegramAPIError
+from aiogram.exceptions import TelegramAPIError, TelegramForbiddenError
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.campaigns.campaign import Campaign, Report
 from bot.campaigns.states import CampaignState
+from bot.errors import AssentError
+from bot.logs import describe
 from bot.usecases.campaigns import CampaignDesk
 from handlers import screen
 from handlers.i18n import Language
@@ -41,19 +44,29 @@ class Teller:
         while True:
             try:
                 await self._look()
-            except (TelegramAPIError, SQLAlchemyError) as error:
-                log.warning("campaigns.not_told", error=type(error).__name__)
+            except SQLAlchemyError as error:
+                log.warning("campaigns.not_told", **describe(error))
             await asyncio.sleep(LOOK_SECONDS)
 
     async def _look(self) -> None:
         for campaign, report in await self.desk.to_announce():
-            await self._announce(campaign, report)
+            try:
+                await self._announce(campaign, report)
+            except TelegramForbiddenError:
+                # Its author has blocked the bot; the others still want their news.
+                await self._told(campaign, campaign.progress_message_id)
+            except (TelegramAPIError, AssentError, LookupError) as error:
+                log.warning("campaigns.not_told", **describe(error))
+        await self._refresh_bars()
+
+    async def _refresh_bars(self) -> None:
         now = asyncio.get_running_loop().time()
         for campaign in await self.desk.running():
             self._seen_at.setdefault(campaign.id, now)
             if now - self._edited_at.get(campaign.id, 0) >= BAR_SECONDS:
                 self._edited_at[campaign.id] = now
-                await self._refresh(*await self.desk.report(campaign.id))
+                with suppress(TelegramAPIError, AssentError):  # the next look comes soon
+                    await self._refresh(*await self.desk.report(campaign.id))
 
     async def _announce(self, campaign: Campaign, report: Report) -> None:
         """A change of state: on the live message, and anew where the author should notice."""
@@ -62,6 +75,9 @@ class Teller:
         if message_id is None or self._deserves_notice(campaign):
             message_id = await screen.send(self.drafting.bot, int(campaign.author.account), text)
             await self._retire(campaign, message_id)
+        await self._told(campaign, message_id)
+
+    async def _told(self, campaign: Campaign, message_id: int | None) -> None:
         await self.desk.announced(campaign.id, campaign.state, message_id)
         if campaign.state is not CampaignState.RUNNING:
             for memory in (self._shown, self._edited_at, self._seen_at):

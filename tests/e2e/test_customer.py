@@ -1,6 +1,7 @@
 """A customer's way through the conversation, in both languages."""
 
 import json
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -293,11 +294,11 @@ async def test_a_material_change_asks_again_with_the_difference(closed_shop: Sho
     anna = shop.customer(1)
     await shop.answer_all(anna)
     await shop.close()
-    shop.change_purposes("at most twice a week.", "every single day.")
+    shop.change_purposes("new teas and selections.", "every single day.")
     await shop.open()
     question = await anna.wait("has changed, so we ask you again")
     assert "every single day" in question.text
-    assert "at most twice a week" in question.text
+    assert "new teas and selections" in question.text
     await shop.broadcast("Too early")
     await shop.finished(1)
     assert not shop.advertisements(anna, "Too early")
@@ -314,7 +315,7 @@ async def test_an_editorial_change_asks_nobody(closed_shop: Shop) -> None:
     anna = shop.customer(1)
     await shop.answer_all(anna)
     await shop.close()
-    shop.change_purposes("at most twice a week.", "at most two times a week.")
+    shop.change_purposes("new teas and selections.", "new teas, and selections.")
     await shop.open()
     await shop.broadcast("Still agreed")
     await anna.wait("Still agreed")
@@ -362,3 +363,58 @@ async def test_menus_and_descriptions_are_set_in_every_locale(shop: Shop) -> Non
     await shop.say(shop.owner, "/help", "/broadcast")
     for_owner = world.commands[f"chat:{shop.owner.id}:en"]
     assert {"broadcast", "campaigns", "export", "staff"} <= {c["command"] for c in for_owner}
+
+
+@pytest.mark.parametrize("command", ["/STOP", "/Stop@tea_shop_bot", "/stop now"])
+async def test_commands_are_taken_without_case(shop: Shop, command: str) -> None:
+    anna = shop.customer(1)
+    await shop.answer_all(anna)
+    await shop.say(anna, command, "unsubscribed from 2")
+
+
+async def test_leaving_twice_is_told_truly_and_leaves_the_other_subscription(shop: Shop) -> None:
+    anna = shop.customer(1)
+    await shop.answer_all(anna)
+    await shop.broadcast("Offer")
+    message = await anna.wait("Offer\n")
+    await anna.press("Unsubscribe", message)
+    first = await anna.wait("We send nothing more about it")
+    assert "Entry no." in first.text, "leaving brings a receipt as well"
+    await anna.press("Unsubscribe", message)
+    await anna.wait("unsubscribed from “Offers and discounts” already")
+    overview = await shop.say(anna, "/subscriptions", "Your subscriptions")
+    assert overview.text.count("agreed on") == 2
+
+
+async def test_a_language_that_is_served_no_longer_stops_nobody(closed_shop: Shop) -> None:
+    shop = closed_shop
+    await shop.open()
+    anna = shop.customer(1, "en")
+    await shop.answer_all(anna)
+    await shop.broadcast("Before the change")
+    message = await anna.wait("Before the change")
+    await shop.finished()
+    await shop.close()
+    text = shop.purposes_file.read_text().replace('locales = ["ru", "en"]', 'locales = ["ru"]')
+    lines = [re.sub(r', en = "[^"]*"', "", line) for line in text.splitlines()]
+    shop.purposes_file.write_text("\n".join(lines) + "\n")
+    await shop.open()
+    await anna.wait("изменился")
+    await anna.press("Unsubscribe", message)
+    await anna.wait("отписаны")
+    await shop.say(anna, "/subscriptions", "Ваши подписки")
+
+
+async def test_erased_means_gone_from_the_write_ahead_log_too(shop: Shop) -> None:
+    anna = shop.customer(1, first_name="Annabelle")
+    await shop.answer_all(anna)
+    question = await shop.say(anna, "/forget", "Delete everything?")
+    wal = shop.database_file.with_name("assent.db-wal")
+    assert wal.stat().st_size > 0
+    await anna.press("Delete everything", question)
+    await anna.wait("is deleted")
+
+    async def is_empty() -> bool:
+        return wal.stat().st_size < 100_000
+
+    await eventually(is_empty)

@@ -108,12 +108,12 @@ def broadcast(pane: Locator, text: str) -> None:
         start.first.click()
         expect(pane.get_by_role("textbox")).to_be_visible()
     write(pane, "/broadcast")
-    press(pane, "Акции и скидки")
-    expect(seen(pane, "Теперь пришлите само сообщение").last).to_be_visible()
+    press(pane, "Offers and discounts")
+    expect(seen(pane, "Now send me the message").last).to_be_visible()
     write(pane, text)
-    expect(seen(pane, "Предпросмотр").last).to_be_visible()
-    press(pane, "Отправить сейчас")
-    press(pane, "Да, отправить")
+    expect(seen(pane, "Preview").last).to_be_visible()
+    press(pane, "Send now")
+    press(pane, "Yes, send")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -129,7 +129,7 @@ def test_agree_send_arrive_leave_and_the_next_stays_away(
     press(anna, "Отписаться")
     expect(seen(anna, "Вы отписаны от «Акции и скидки»")).to_be_visible()
     broadcast(owner, "Второе сообщение")
-    expect(seen(owner, "№2").filter(has_text="завершена")).to_be_visible()
+    expect(seen(owner, "№2").filter(has_text="finished")).to_be_visible()
     expect(seen(anna, "Второе сообщение")).to_have_count(0)
     page.screenshot(path=tmp_path / f"left-{scheme}.png")
 

@@ -294,7 +294,7 @@ async def test_a_prompt_of_an_older_text_records_nothing_and_shows_the_current(
     old = button_data(question, "Agree")
     before = events(shop)
     await shop.close()
-    shop.change_purposes("at most twice a week.", "every single day.")
+    shop.change_purposes("new teas and selections.", "every single day.")
     await shop.open()
     answer = await pressed_in_time(anna, old, question)
     assert "no longer current" in answer["text"]

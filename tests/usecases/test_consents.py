@@ -662,7 +662,7 @@ async def test_a_changed_text_asks_again_only_those_who_agreed_to_the_old_one(sh
     await shop.people.pause(agreed.id, AT + DAY)
     assert await shop.consents.to_ask_again(DATA, AT, after=None, limit=10) == []
     assert await shop.consents.to_ask_again(DATA, AT + DAY, after=None, limit=10) == [agreed.id]
-    await shop.consents.ask(agreed, DATA, Step.ANSWER, SHOWN, AT, reasked=True)
+    await shop.consents.ask(agreed, DATA, Step.ANSWER, SHOWN, AT + DAY, reasked=True)
     assert await shop.consents.to_ask_again(DATA, AT + DAY, after=None, limit=10) == []
 
 
@@ -867,3 +867,21 @@ async def test_the_receipt_certifies_the_last_answer_about_each_purpose(shop: Sh
     for line in lines:
         payload = await shop.payload(line.entry_id)
         assert payload["notice_sha256"] == line.notice_sha256
+
+
+async def test_an_undo_ends_when_the_consent_that_it_takes_back_would_have_ended(
+    shop: Shop,
+) -> None:
+    await shop.publish(purpose(DATA, "for a day only", valid_for=Period("P1D")))
+    person = await shop.meet()
+    await shop.answer(person, DATA)
+    almost = AT + DAY - timedelta(minutes=1)
+    first, second = (Act(method=Method.CALLBACK, update_id=number) for number in (76, 77))
+    [left] = await shop.consents.withdraw(person, DATA, first, almost)
+    await shop.consents.undo(person, left.entry_id, UNDO, almost + timedelta(seconds=10))
+    [position] = [p for p in await shop.consents.positions(person, almost) if p.purpose_id == DATA]
+    assert position.consent is not None
+    assert position.consent.expires_at == AT + DAY
+    [left] = await shop.consents.withdraw(person, DATA, second, almost + timedelta(seconds=20))
+    with pytest.raises(UndoOver):
+        await shop.consents.undo(person, left.entry_id, UNDO, AT + DAY)
