@@ -25,8 +25,11 @@ async def telegram() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """The files of a shop that was never opened."""
-    return Path(shutil.copytree(EXAMPLE, tmp_path / "files"))
+    """The files of a shop that was never opened; its owner has put their own contact in."""
+    folder = Path(shutil.copytree(EXAMPLE, tmp_path / "files"))
+    purposes = folder / "purposes.toml"
+    purposes.write_text(purposes.read_text().replace("privacy@tea.example", "me@tea-shop.test"))
+    return folder
 
 
 @pytest.fixture

@@ -20,6 +20,14 @@ async def test_a_good_file_is_summed_up(program: Program, files: Path) -> None:
         assert purpose_id in line
 
 
+async def test_what_is_still_the_examples_is_said(program: Program, files: Path) -> None:
+    path = files / "purposes.toml"
+    path.write_text(path.read_text().replace("me@tea-shop.test", "privacy@tea.example"))
+    done = await program.run("purposes", "check", str(path))
+    assert done.status == 0
+    assert "the example's" in done.out.splitlines()[1]
+
+
 async def test_without_a_file_the_one_of_the_settings_is_checked(
     program: Program, files: Path
 ) -> None:

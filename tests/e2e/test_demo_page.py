@@ -95,7 +95,7 @@ def write(pane: Locator, text: str) -> None:
 
 
 def agree_to_everything(pane: Locator) -> None:
-    pane.get_by_role("button", name=re.compile("START|СТАРТ|Старт|Начать")).first.click()
+    pane.get_by_role("button", name=re.compile("start|начать", re.IGNORECASE)).first.click()
     for title in ("Обработка персональных данных", "Заказы и доставка", "Акции и скидки"):
         expect(seen(pane, title).first).to_be_visible()
         press(pane, "Соглашаюсь")
@@ -103,7 +103,7 @@ def agree_to_everything(pane: Locator) -> None:
 
 
 def broadcast(pane: Locator, text: str) -> None:
-    start = pane.get_by_role("button", name=re.compile("START|СТАРТ|Старт|Начать"))
+    start = pane.get_by_role("button", name=re.compile("start|начать", re.IGNORECASE))
     if start.first.is_visible():
         start.first.click()
         expect(pane.get_by_role("textbox")).to_be_visible()
