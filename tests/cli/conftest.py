@@ -51,6 +51,7 @@ def used_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def _serve_customers(folder: Path) -> None:
     async with open_shop(folder) as shop:
+        shop.change_purposes("privacy@tea.example", "me@tea-shop.test")
         await shop.open()
         anna, ben, eve = (shop.customer(number) for number in (1, 2, 3))
         await shop.answer_all(anna, source="spring-2026")
