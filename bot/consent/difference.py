@@ -15,10 +15,6 @@ class Difference:
     removed: str
     added: str
 
-    @property
-    def is_empty(self) -> bool:
-        return not self.removed and not self.added
-
 
 def difference(old: str, new: str) -> Difference:
     """Compare paragraph by paragraph."""

@@ -5,9 +5,11 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.consent.difference import LIMIT, difference
+from bot.consent.difference import LIMIT, Difference, difference
 
 paragraphs = st.lists(st.sampled_from(["who", "what data", "why", "how long", "to whom"]))
+
+NOTHING = Difference(removed="", added="")
 
 
 def lines(text: str) -> Counter[str]:
@@ -31,18 +33,18 @@ def test_what_is_shown_turns_the_old_text_into_the_new_one(old: list[str], new: 
 
 @given(text=paragraphs)
 def test_the_same_text_has_no_difference(text: list[str]) -> None:
-    assert difference("\n".join(text), "\n".join(text)).is_empty
+    assert difference("\n".join(text), "\n".join(text)) == NOTHING
 
 
 @given(old=paragraphs, new=paragraphs)
 def test_only_a_text_of_the_same_paragraphs_in_the_same_order_has_no_difference(
     old: list[str], new: list[str]
 ) -> None:
-    assert difference("\n".join(old), "\n".join(new)).is_empty == (old == new)
+    assert (difference("\n".join(old), "\n".join(new)) == NOTHING) == (old == new)
 
 
 def test_empty_lines_and_spaces_at_the_ends_are_no_change() -> None:
-    assert difference("who\n\nwhat", "  who\nwhat \n").is_empty
+    assert difference("who\n\nwhat", "  who\nwhat \n") == NOTHING
 
 
 def test_a_long_change_is_cut_where_everybody_sees_it() -> None:
