@@ -2,7 +2,7 @@
 
 import sys
 
-from bot.cli import entry
+from bot.cli.program import entry
 
 
 def main() -> None:

@@ -177,7 +177,37 @@ checkpoint = Table(
     Column("signed_at", UtcTime, nullable=False),
 )
 
+stamp = Table(
+    "stamp",
+    metadata,
+    Column("size", BigInteger, ForeignKey("checkpoint.size"), primary_key=True),
+    Column("authority", String(256), primary_key=True, comment="the address that was asked"),
+    Column("note", Text, nullable=False, comment="the signed checkpoint that was stamped"),
+    Column("token", LargeBinary, nullable=False, comment="TimeStampToken, DER (RFC 3161)"),
+    Column("stamped_at", UtcTime, nullable=False, comment="the authority's clock"),
+)
+
+posting = Table(
+    "posting",
+    metadata,
+    Column("channel", String(64), primary_key=True, comment="the public channel, as configured"),
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+    Column("note", Text, nullable=False, comment="the signed checkpoint that was posted"),
+    Column("posted_at", UtcTime, nullable=False, comment="Telegram's date of the message"),
+)
+
 # --- consent ----------------------------------------------------------------------------------
+
+legal_hold = Table(
+    "legal_hold",
+    metadata,
+    Column("subject_id", SUBJECT_ID, ForeignKey("subject.id"), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False, comment="who, why; under the house key"),
+    Column("placed_at", UtcTime, nullable=False),
+    Column("erasure_wanted_at", UtcTime, comment="they asked for it while the hold stood"),
+    Column("never_again", Boolean, nullable=False, comment="and never to be written to again"),
+)
 
 consent = Table(
     "consent",
@@ -298,8 +328,15 @@ occurrence = Table(
     Column("state", String(16), nullable=False),
     Column("started_at", UtcTime, nullable=False),
     Column("ended_at", UtcTime),
+    Column("seal_entry_id", ENTRY_ID, comment="the log entry that seals its deliveries"),
     Column("cursor", SUBJECT_ID, comment="the last subject taken into the audience"),
     one_of("state", "state", OccurrenceState),
+    Index(
+        "ix_occurrence_unsealed",
+        "ended_at",
+        sqlite_where=text("seal_entry_id IS NULL"),
+        postgresql_where=text("seal_entry_id IS NULL"),
+    ),
     UniqueConstraint("campaign_id", "schedule_revision", "wall_time"),
 )
 
@@ -315,6 +352,7 @@ delivery = Table(
     Column("fence", BigInteger, nullable=False, comment="only its holder writes the result"),
     Column("changed_at", UtcTime, nullable=False),
     Column("message_id", BigInteger),
+    Column("leaf", LargeBinary, comment="what the seal commits to; set once, at the end"),
     one_of("state", "state", DeliveryState),
     UniqueConstraint("occurrence_id", "subject_id"),
     Index("ix_delivery_queue", "occurrence_id", "state", "id"),

@@ -8,7 +8,7 @@ import click
 import pytest
 from program import Program
 
-from bot.cli import entry, main
+from bot.cli.program import entry, main
 
 SELF_EVIDENT = {"--port", "--out", "--version", "--help"}
 
@@ -111,10 +111,10 @@ async def test_a_fault_of_ours_is_one_line_without_what_it_was_about(program: Pr
         sys.executable,
         "-c",
         f"""
-import bot.cli, bot.__main__
+import bot.cli.running, bot.__main__
 def failing(**_):
     raise ZeroDivisionError({secret!r})
-bot.cli.load_settings = failing
+bot.cli.running.load_settings = failing
 bot.__main__.main()
 """,
     )

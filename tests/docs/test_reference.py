@@ -72,7 +72,7 @@ def test_the_reference_and_the_example_name_no_other_setting() -> None:
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:
-    from bot.cli import main
+    from bot.cli.program import main
 
     told = section("Command line")
     rows = {cell.strip("`"): cell for cell in first_cells(told.replace("\\|", "/"))}
