@@ -23,6 +23,7 @@ from bot.app.core import Core, build_core, open_keys, remember_origin, upgrade
 from bot.app.desks import Desks, build_desks
 from bot.app.listening import Handling, Poller, Webhook
 from bot.app.reasking import Reasker
+from bot.app.restoring import Restoring
 from bot.app.telegram import build_bot
 from bot.clock import utc_now
 from bot.consent.loader import load
@@ -162,15 +163,26 @@ async def _serve(
         wake=signals.sender,
         is_held=lambda: not signals.may_send.is_set(),
     )
-    if (fallen_behind := await core.signer.fallen_behind()) is not None:
-        log.error("log.fallen_behind", hint="a copy was put back; nothing is signed or resent")
-        await desks.campaigns.hold_after_restore(fallen_behind, utc_now())
+    fallen_behind = await core.signer.fallen_behind()
+    if await desks.aftermath.settle(fallen_behind, utc_now()) is not None:
+        log.error("database.put_back", hint="nothing is resent; advertising waits for an admin")
+    if fallen_behind is not None:
+        log.error("log.fallen_behind", hint="nothing is signed; see: keys continue-after-loss")
     await desks.campaigns.settle_former_process(utc_now())
     await desks.campaigns.after_silence(await desks.inbox.last_fetched(), utc_now())
     try:
         async with Supervisor() as tasks:
             _start_updates(settings, bot, desks.inbox, signals, tasks)
             _start_chat(core, bot, desks, chat, signals, tasks)
+            restoring = Restoring(
+                aftermath=desks.aftermath,
+                people=desks.people,
+                bot=bot,
+                language=chat.language,
+                owner_ids=settings.owner_ids,
+                zone=settings.zone,
+            )
+            tasks.start(restoring.run(), name="after a restore")
             tasks.start(_let_sender_start(signals), name="backlog")
             tasks.start(sender.run(), name="sender")
             log.info("assent.running")
