@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from bot.app.core import open_database, open_keys
-from bot.app.running import only_one
+from bot.app.exclusion import only_one
 from bot.clock import utc_now
 from bot.errors import ConfigurationError
 from bot.proof import checkpoint, note

@@ -1,12 +1,9 @@
 """Builds the running bot, part by part, and runs it until it is told to stop."""
 
 import asyncio
-import fcntl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 import structlog
 from aiogram import Bot
@@ -21,6 +18,7 @@ from bot.app.chat import Chat, apology, build_chat
 from bot.app.clockwork import Clockwork
 from bot.app.core import Core, build_core, open_keys, remember_origin, upgrade
 from bot.app.desks import Desks, build_desks
+from bot.app.exclusion import only_one
 from bot.app.listening import Handling, Poller, Webhook
 from bot.app.reasking import Reasker
 from bot.app.restoring import Restoring
@@ -88,34 +86,6 @@ async def run(settings: Settings, tell: Tell) -> None:
     finally:
         await bot.session.close()
         await database.close()
-
-
-@contextmanager
-def only_one(settings: Settings) -> Iterator[None]:
-    """Refuse a second `run` on the same SQLite file. Raises ConfigurationError."""
-    folder = settings.database_folder
-    if folder is None:
-        yield
-        return
-    name = Path(Database(settings.database_url).url.database or "").name
-    with _lock_file(folder / f"{name}.run.lock") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigurationError(
-                ["DATABASE_URL: another `run` uses this database; stop it first"]
-            ) from error
-        yield
-
-
-def _lock_file(path: Path) -> TextIO:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w")
-    except OSError as error:
-        raise ConfigurationError(
-            [f"DATABASE_URL: {path.parent} cannot be written ({error.strerror})"]
-        ) from error
 
 
 async def _introduce(bot: Bot) -> str:
