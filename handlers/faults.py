@@ -38,7 +38,10 @@ async def unreachable(event: ErrorEvent) -> None:
 
 async def _tell(event: ErrorEvent, text: str) -> None:
     query, message = event.update.callback_query, event.update.message
-    if isinstance(query, CallbackQuery):
+    if isinstance(query, CallbackQuery) and len(text) > screen.ALERT_LIMIT and event.update.bot:
+        await screen.acknowledge(query)
+        await event.update.bot.send_message(query.from_user.id, text)
+    elif isinstance(query, CallbackQuery):
         await screen.acknowledge(query, text, alert=True)
     elif isinstance(message, Message):
         await message.answer(text)

@@ -31,11 +31,15 @@ class Permission(StrEnum):
     """Read the consent log."""
     STATISTICS = "statistics"
     STAFF = "staff"
+    RECOVER = "recover"
+    """Decide what may go on after a restore."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.OWNER: frozenset(Permission),
-    Role.ADMIN: frozenset({Permission.SEND, Permission.EXPORT, Permission.STATISTICS}),
+    Role.ADMIN: frozenset(
+        {Permission.SEND, Permission.EXPORT, Permission.STATISTICS, Permission.RECOVER}
+    ),
     Role.OPERATOR: frozenset({Permission.SEND}),
     Role.AUDITOR: frozenset({Permission.EXPORT, Permission.STATISTICS}),
 }

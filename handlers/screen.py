@@ -18,6 +18,8 @@ from bot.consent.acts import Shown
 from bot.delivery.channel import Prepared
 
 PARSE_MODE = "HTML"
+ALERT_LIMIT = 200
+"""Characters of the answer to a press (Bot API, answerCallbackQuery: text)."""
 SENDERS: dict[str, type[SendMessage | SendPhoto | SendDocument]] = {
     "sendMessage": SendMessage,
     "sendPhoto": SendPhoto,
@@ -114,7 +116,7 @@ async def remove_buttons(bot: Bot, chat_id: int, message_id: int) -> None:
 async def acknowledge(query: CallbackQuery, text: str = "", *, alert: bool = False) -> None:
     """Answer a press, so that the person's phone stops waiting; an old one cannot be."""
     try:
-        await query.answer(text[:200], show_alert=alert)
+        await query.answer(text[:ALERT_LIMIT], show_alert=alert)
     except TelegramBadRequest:
         return  # "query is too old": the answer in the chat is what the person will see
 

@@ -19,6 +19,11 @@ class Fact(StrEnum):
     MENUS = "menus_sha256"
     RESTORE_HELD = "restore_held"
     """The signed tree that the database fell behind, once campaigns were held because of it."""
+    RESTORED = "restored"
+    """`restore` put this database in place: the missing time; forgotten once it was acted on."""
+    ADVERTISING_HELD = "advertising_held"
+    """The missing time, while advertising waits for an admin after a restore."""
+    BACKED_UP_AT = "backed_up_at"
 
 
 async def get(tx: AsyncConnection, name: Fact) -> str | None:

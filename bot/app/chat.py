@@ -93,6 +93,7 @@ def build_dispatcher(
         desk=desks.consents,
         records=desks.records,
         campaign_desk=desks.campaigns,
+        aftermath=desks.aftermath,
         exports=core.exports,
         publication=publication,
         drafting=drafting,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bot.app.core import Core
 from bot.delivery.flights import Flights
 from bot.settings import Settings
+from bot.usecases.aftermath import Aftermath
 from bot.usecases.campaigns import CampaignDesk
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.conversations import Conversations
@@ -24,6 +25,7 @@ class Desks:
     consents: ConsentDesk
     records: RecordDesk
     campaigns: CampaignDesk
+    aftermath: Aftermath
     inbox: Inbox
     conversations: Conversations
 
@@ -63,6 +65,7 @@ def build_desks(
             publication=publication,
             wake_sender=wake_sender,
         ),
+        aftermath=Aftermath(database=core.database, journal=core.journal),
         inbox=Inbox(database=core.database, keyring=core.journal.keyring),
         conversations=Conversations(database=core.database, keyring=core.journal.keyring),
     )

@@ -1,12 +1,9 @@
 """Builds the running bot, part by part, and runs it until it is told to stop."""
 
 import asyncio
-import fcntl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Final, TextIO
+from typing import Final
 
 import structlog
 from aiogram import Bot
@@ -21,8 +18,10 @@ from bot.app.chat import Chat, apology, build_chat
 from bot.app.clockwork import Clockwork
 from bot.app.core import Core, build_core, open_keys, remember_origin, upgrade
 from bot.app.desks import Desks, build_desks
+from bot.app.exclusion import only_one
 from bot.app.listening import Handling, Poller, Webhook
 from bot.app.reasking import Reasker
+from bot.app.restoring import Restoring
 from bot.app.telegram import build_bot
 from bot.clock import utc_now
 from bot.consent.loader import load
@@ -89,34 +88,6 @@ async def run(settings: Settings, tell: Tell) -> None:
         await database.close()
 
 
-@contextmanager
-def only_one(settings: Settings) -> Iterator[None]:
-    """Refuse a second `run` on the same SQLite file. Raises ConfigurationError."""
-    folder = settings.database_folder
-    if folder is None:
-        yield
-        return
-    name = Path(Database(settings.database_url).url.database or "").name
-    with _lock_file(folder / f"{name}.run.lock") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigurationError(
-                ["DATABASE_URL: another `run` uses this database; stop it first"]
-            ) from error
-        yield
-
-
-def _lock_file(path: Path) -> TextIO:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w")
-    except OSError as error:
-        raise ConfigurationError(
-            [f"DATABASE_URL: {path.parent} cannot be written ({error.strerror})"]
-        ) from error
-
-
 async def _introduce(bot: Bot) -> str:
     """Ask Telegram who we are; wait while it cannot be reached. Raises ConfigurationError."""
     while True:
@@ -162,15 +133,26 @@ async def _serve(
         wake=signals.sender,
         is_held=lambda: not signals.may_send.is_set(),
     )
-    if (fallen_behind := await core.signer.fallen_behind()) is not None:
-        log.error("log.fallen_behind", hint="a copy was put back; nothing is signed or resent")
-        await desks.campaigns.hold_after_restore(fallen_behind, utc_now())
+    fallen_behind = await core.signer.fallen_behind()
+    if await desks.aftermath.settle(fallen_behind, utc_now()) is not None:
+        log.error("database.put_back", hint="nothing is resent; advertising waits for an admin")
+    if fallen_behind is not None:
+        log.error("log.fallen_behind", hint="nothing is signed; see: keys continue-after-loss")
     await desks.campaigns.settle_former_process(utc_now())
     await desks.campaigns.after_silence(await desks.inbox.last_fetched(), utc_now())
     try:
         async with Supervisor() as tasks:
             _start_updates(settings, bot, desks.inbox, signals, tasks)
             _start_chat(core, bot, desks, chat, signals, tasks)
+            restoring = Restoring(
+                aftermath=desks.aftermath,
+                people=desks.people,
+                bot=bot,
+                language=chat.language,
+                owner_ids=settings.owner_ids,
+                zone=settings.zone,
+            )
+            tasks.start(restoring.run(), name="after a restore")
             tasks.start(_let_sender_start(signals), name="backlog")
             tasks.start(sender.run(), name="sender")
             log.info("assent.running")

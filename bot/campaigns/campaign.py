@@ -46,6 +46,15 @@ class CampaignChanged(CampaignError):
     )
 
 
+class AdvertisingHeld(CampaignError):
+    """A copy of the database was put back: advertising waits until an admin confirms."""
+
+    message_key = phrase(
+        "The database was put back from a copy, and whoever left since then is not known. "
+        "Advertising waits until an admin has confirmed that it may go on: /campaigns"
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Author:
     """Who wrote a campaign and is told how it goes. `repr` is empty: it must not reach a log."""

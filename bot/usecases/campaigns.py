@@ -9,6 +9,7 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.campaigns.campaign import (
+    AdvertisingHeld,
     Campaign,
     CampaignChanged,
     CampaignError,
@@ -108,7 +109,7 @@ class CampaignDesk(Drafts):
         """Confirm a draft and send it now. Pressed twice, it starts once.
 
         `revision` is what was previewed; `progress_message_id` the message in which its author
-        will see it go. Raises CampaignRefused, CampaignError.
+        will see it go. Raises CampaignRefused, CampaignError, AdvertisingHeld.
         """
         self._check_refusals(await self.get(campaign_id))
         async with self.database.transaction() as tx:
@@ -224,8 +225,11 @@ class CampaignDesk(Drafts):
     async def start_due(self, at: datetime) -> None:
         """Start what is scheduled for now; what cannot start any more asks its author."""
         async with self.database.transaction() as tx:
+            is_held = await facts.get(tx, Fact.ADVERTISING_HELD) is not None
             for stored in await campaigns.due(tx, at):
                 reason = self._obstacle(stored, at)
+                if is_held and self._kind(stored.purpose_id) is Kind.ADVERTISING:
+                    reason = PauseReason.RESTORED
                 if reason is None:
                     await self._begin(tx, stored.id, [CampaignState.SCHEDULED], at)
                     continue
@@ -258,30 +262,6 @@ class CampaignDesk(Drafts):
                             at=at,
                             pause_reason=PauseReason.OUTAGE,
                         )
-
-    async def hold_after_restore(self, fallen_behind: str, at: datetime) -> bool:
-        """Send nothing of what was under way when a copy of the database was made.
-
-        `fallen_behind` names the signed tree that the copy does not reach; False: this was done
-        before. An operator decides about each campaign by resuming it.
-        """
-        async with self.database.transaction() as tx:
-            if await facts.get(tx, Fact.RESTORE_HELD) == fallen_behind:
-                return False
-            for state in (CampaignState.RUNNING, CampaignState.SCHEDULED):
-                for stored in await campaigns.in_state(tx, state):
-                    await campaigns.move(
-                        tx,
-                        stored.id,
-                        CampaignState.PAUSED,
-                        if_in=[state],
-                        at=at,
-                        pause_reason=PauseReason.RESTORED,
-                    )
-            await campaigns.close_audiences(tx)
-            await deliveries.doubt_unfinished(tx, at)
-            await facts.put(tx, Fact.RESTORE_HELD, fallen_behind)
-        return True
 
     async def settle_former_process(self, at: datetime) -> int:
         """Say of sends that a stopped process had begun that they are uncertain; count them.
@@ -355,6 +335,11 @@ class CampaignDesk(Drafts):
         stored = await campaigns.get(tx, campaign_id)
         if stored is None:
             return False
+        if (
+            self._kind(stored.purpose_id) is Kind.ADVERTISING
+            and await facts.get(tx, Fact.ADVERTISING_HELD) is not None
+        ):
+            raise AdvertisingHeld(campaign_id)
         values: dict[str, Any] = {"pause_reason": None}
         if stored.number is None:
             values["number"] = campaigns.next_number()

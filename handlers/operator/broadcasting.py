@@ -214,10 +214,11 @@ async def decide(
     campaign = await campaign_desk.get(callback_data.campaign_id)
     if callback_data.revision != campaign.revision:
         raise CampaignChanged(campaign.id)
-    await screen.acknowledge(query)
     shown = await _decided(
         callback_data.step, campaign, state, campaign_desk, drafting, query, stored_at
     )
+    # Only now: a press is answered once, and a refusal needs that answer.
+    await screen.acknowledge(query)
     if shown is not None:
         chat_id, message_id = query.from_user.id, screen.pressed_message(query)
         message_id = await screen.put(drafting.bot, chat_id, message_id, shown)

@@ -7,13 +7,15 @@ from aiogram.filters import Command
 from aiogram.fsm.context import FSMContext
 from aiogram.types import CallbackQuery, Message
 
+from bot.usecases.aftermath import Aftermath
 from bot.usecases.campaigns import CampaignDesk
 from handlers import screen
+from handlers.admin import restored
 from handlers.i18n import _
 from handlers.operator import screens
 from handlers.operator.data import Change, Manage, Page
 from handlers.operator.drafting import Drafting
-from handlers.roles import FLAG, Permission
+from handlers.roles import FLAG, Permission, Roles
 from handlers.screen import Screen
 
 router = Router(name="operator.managing")
@@ -26,10 +28,17 @@ async def campaigns(
     message: Message,
     state: FSMContext,
     campaign_desk: CampaignDesk,
+    aftermath: Aftermath,
+    roles: Roles,
     drafting: Drafting,
     locale: str,
 ) -> None:
     await state.clear()
+    gap = await aftermath.held()
+    if gap is not None and roles.may(message.chat.id, Permission.RECOVER):
+        await screen.send(
+            drafting.bot, message.chat.id, restored.question(gap, drafting.zone, locale)
+        )
     shown = await _page(None, campaign_desk, drafting, locale)
     await screen.send(drafting.bot, message.chat.id, shown)
 

@@ -49,3 +49,9 @@ async def revisions(database: Database) -> tuple[str | None, str | None]:
     async with database.snapshot() as tx:
         found = await tx.run_sync(current)
     return found, ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def known() -> frozenset[str]:
+    """Return every revision that this program can migrate from."""
+    script = ScriptDirectory.from_config(_config())
+    return frozenset(step.revision for step in script.walk_revisions())

@@ -2,7 +2,14 @@
 
 import shutil
 
-from shop import Shop, eventually
+from shop import Shop, button_data, eventually, query
+
+from bot.app import copies
+
+HELD = "SELECT count(*) FROM fact WHERE name = 'advertising_held'"
+CONFIRMED = (
+    "SELECT count(*) FROM log_entry WHERE CAST(entry AS TEXT) LIKE '%staff.restore_confirmed%'"
+)
 
 
 def copied(shop: Shop, name: str) -> None:
@@ -40,8 +47,11 @@ async def test_a_copy_that_is_put_back_sends_nothing_again(closed_shop: Shop) ->
     await shop.close()
     put_back(shop, "copy")
     await shop.open()
-    told = await shop.owner.wait("put back from a copy")
+    await shop.owner.wait("Nothing is known of the time from")
+    told = await shop.owner.wait("resume only if sure")
     assert told.button("Resume")
+    await shop.owner.press("Advertising may go on")
+    await shop.owner.wait("you decided it")
     await shop.owner.press("Resume", told)
     await shop.owner.wait(lambda m: "finished" in m.text and m.id >= told.id)
     for person in people:
@@ -61,3 +71,42 @@ async def test_a_restart_without_a_copy_holds_nothing(shop: Shop) -> None:
     await shop.reopen()
     await shop.broadcast("As ever")
     await anna.wait("As ever")
+
+
+async def test_after_a_restore_no_advertising_goes_out_before_an_admin_decides(
+    closed_shop: Shop,
+) -> None:
+    """Anna leaves after the copy was made: the restored database still has her consent."""
+    shop = closed_shop
+    await shop.open()
+    anna, ben = shop.customer(1), shop.customer(2)
+    await shop.say(shop.owner, "/help", "/broadcast")  # nobody is written to who never wrote
+    await shop.answer_all(anna)
+    await shop.answer_all(ben)
+    await shop.close()
+    backup = shop.folder / "copy.db"
+    await copies.back_up(shop.settings, backup, lambda _done, _of: None)
+    await shop.open()
+    await shop.say(anna, "/stop", "unsubscribed")
+    await shop.close()
+    found = await copies.look(shop.settings, backup)
+    await copies.put_back(shop.settings, backup, found)
+    await shop.open()
+    asked = await shop.owner.wait("Nothing is known of the time from")
+    assert "202" in asked.text
+    await shop.preview("Too early")
+    await shop.owner.press("Send now")
+    refused = await shop.press(shop.owner, "Yes, send")
+    assert "Advertising waits until an admin has confirmed" in refused["text"]
+    await shop.press(shop.owner, "Cancel")
+    listed = await shop.say(shop.owner, "/campaigns", "Nothing is known of the time")
+    assert not shop.advertisements(anna, "Too early")
+    await ben.press_data(button_data(asked, "Advertising may go on"), ben.received[-1])
+    assert query(shop, HELD) == [(1,)], "a customer cannot decide it"
+    await shop.owner.press("Advertising may go on", listed)
+    await shop.owner.wait("you decided it")
+    assert query(shop, HELD) == [(0,)]
+    assert query(shop, CONFIRMED) == [(1,)]
+    await shop.reopen()
+    await shop.broadcast("Now")
+    await ben.wait("Now")
