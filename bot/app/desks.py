@@ -14,6 +14,7 @@ from bot.usecases.inbox import Inbox
 from bot.usecases.people import People
 from bot.usecases.publication import Publication
 from bot.usecases.records import RecordDesk
+from bot.usecases.sealing import SealDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,7 @@ class Desks:
     consents: ConsentDesk
     records: RecordDesk
     campaigns: CampaignDesk
+    seals: SealDesk
     inbox: Inbox
     conversations: Conversations
 
@@ -63,6 +65,7 @@ def build_desks(
             publication=publication,
             wake_sender=wake_sender,
         ),
+        seals=SealDesk(database=core.database, journal=core.journal),
         inbox=Inbox(database=core.database, keyring=core.journal.keyring),
         conversations=Conversations(database=core.database, keyring=core.journal.keyring),
     )
