@@ -1,4 +1,4 @@
-"""A delivery as evidence: its leaf is what the reference says, and a changed one leads elsewhere."""
+"""A delivery as evidence: its leaf is what the reference says, a changed one leads elsewhere."""
 
 import hashlib
 import hmac
