@@ -230,11 +230,8 @@ async def lock_unsealed(tx: AsyncConnection, occurrence_id: str) -> Ended | None
     )
 
 
-async def mark(tx: AsyncConnection, occurrence_id: str, entry_id: EntryId) -> bool:
-    """Name the entry that seals an occurrence. False: another one does already."""
-    statement = (
-        update(occurrence)
-        .where(occurrence.c.id == occurrence_id, occurrence.c.seal_entry_id.is_(None))
-        .values(seal_entry_id=entry_id)
+async def mark(tx: AsyncConnection, occurrence_id: str, entry_id: EntryId) -> None:
+    """Name the entry that seals a locked occurrence; the database refuses a second one."""
+    await tx.execute(
+        update(occurrence).where(occurrence.c.id == occurrence_id).values(seal_entry_id=entry_id)
     )
-    return (await tx.execute(statement)).rowcount == 1

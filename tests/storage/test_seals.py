@@ -134,12 +134,12 @@ async def test_an_occurrence_is_marked_once(database: Database) -> None:
     await ended(database)
     async with database.transaction() as tx:
         assert await seals.lock_unsealed(tx, OCCURRENCE) is not None
-        assert await seals.mark(tx, OCCURRENCE, EntryId("1" * 32))
-        assert not await seals.mark(tx, OCCURRENCE, EntryId("2" * 32))
+        await seals.mark(tx, OCCURRENCE, EntryId("1" * 32))
         assert await seals.lock_unsealed(tx, OCCURRENCE) is None
         assert await seals.due(tx, limit=9) == []
     with pytest.raises(DBAPIError, match="sealed once"):
-        await change(database, "UPDATE occurrence SET seal_entry_id = 'x'")
+        async with database.transaction() as tx:
+            await seals.mark(tx, OCCURRENCE, EntryId("2" * 32))
     with pytest.raises(DBAPIError, match="sealed once"):
         await change(database, "UPDATE occurrence SET seal_entry_id = NULL")
     assert await change(database, "UPDATE occurrence SET cursor = NULL") == 1

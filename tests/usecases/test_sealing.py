@@ -27,7 +27,7 @@ from bot.usecases.sealing import SealedDelivery
 from storage import campaigns, deliveries
 from storage.database import Database
 from storage.deliveries import Result, Running
-from storage.schema import delivery, occurrence
+from storage.schema import data_key, delivery, occurrence
 
 OWNER = Author(account="1", locale="en")
 SENT, FAILED, UNCERTAIN = DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.UNCERTAIN
@@ -367,6 +367,27 @@ async def test_a_row_left_ready_by_a_cancel_is_ended_before_the_seal(either_shop
     assert one.payload is not None
     assert (one.payload["state"], one.payload["reason"]) == ("suppressed", "cancelled")
     assert (await sealed_payload(shop, firing))["counts"] == {"suppressed": 1}
+
+
+async def test_a_person_whose_key_nobody_can_open_any_more_is_nobody(either_shop: Shop) -> None:
+    """As when a copy came back in which they are not erased yet, after their epoch key was."""
+    shop = either_shop
+    lost, kept = await people(shop, 2)
+    firing = await finished(shop, [lost, kept])
+
+    async def wrap_by(generation: int) -> None:
+        async with shop.database.transaction() as tx:
+            await tx.execute(
+                data_key.update().where(data_key.c.id == lost.id).values(generation=generation)
+            )
+
+    await wrap_by(99)
+    assert await shop.seals.seal(firing.id, clock) is not None
+    listed = await list_of(shop, firing)
+    await wrap_by(shop.core.journal.keyring().generation)  # so that the log can be read here
+    assert (await sealed_payload(shop, firing))["root"] == root_of(listed)
+    subjects = {one.delivery_id: (one.payload or {}).get("subject") for one in listed}
+    assert subjects == {firing.ids[lost.id]: None, firing.ids[kept.id]: kept.id}
 
 
 async def test_a_running_campaign_is_not_sealed(either_shop: Shop) -> None:
