@@ -310,6 +310,17 @@ async def suppress_campaign(
     )
 
 
+async def suppress_occurrence(
+    tx: AsyncConnection, occurrence_id: str, reason: str, at: datetime
+) -> None:
+    """End whatever was not begun of an occurrence that is over."""
+    await tx.execute(
+        update(delivery)
+        .where(delivery.c.occurrence_id == occurrence_id, delivery.c.state.in_(NOT_BEGUN))
+        .values(state=DeliveryState.SUPPRESSED, reason=reason, changed_at=at)
+    )
+
+
 async def doubt_unfinished(tx: AsyncConnection, at: datetime) -> None:
     """Say of everything not ended that nobody knows: it may have been sent since the copy."""
     await tx.execute(

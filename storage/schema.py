@@ -40,7 +40,8 @@ metadata = MetaData(
 SUBJECT_ID = String(32)
 ENTRY_ID = String(32)
 PURPOSE_ID = String(64)
-DELIVERY_ID = String(22)
+# Bytewise order on PostgreSQL too: strangers compute seals in it, whatever the database speaks.
+DELIVERY_ID = String(22).with_variant(String(22, collation="C"), "postgresql")
 
 
 def one_of(name: str, column: str, values: type) -> CheckConstraint:
@@ -356,6 +357,7 @@ delivery = Table(
     one_of("state", "state", DeliveryState),
     UniqueConstraint("occurrence_id", "subject_id"),
     Index("ix_delivery_queue", "occurrence_id", "state", "id"),
+    Index("ix_delivery_seal", "occurrence_id", "id"),
     Index(None, "subject_id"),
     Index(
         "ix_delivery_in_flight",

@@ -4,6 +4,7 @@ import os
 import socket
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import asyncpg
@@ -30,11 +31,18 @@ async def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Asyn
         yield database
         await database.close()
         return
+    async with a_postgresql() as database:
+        yield database
+
+
+@asynccontextmanager
+async def a_postgresql(options: str = "") -> AsyncIterator[Database]:
+    """Make a PostgreSQL database of its own, for as long as the block lasts."""
     if not has_postgresql():
         pytest.skip("no PostgreSQL at 127.0.0.1:5432")
     name = f"assent_{uuid.uuid4().hex}"
     admin = await asyncpg.connect(f"{POSTGRESQL}/postgres")
-    await admin.execute(f'CREATE DATABASE "{name}"')
+    await admin.execute(f'CREATE DATABASE "{name}" {options}')
     database = Database(f"{POSTGRESQL.replace('postgresql', 'postgresql+asyncpg', 1)}/{name}")
     yield database
     await database.close()
@@ -46,3 +54,12 @@ async def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Asyn
 async def database(empty_database: Database) -> Database:
     await migrations.upgrade(empty_database)
     return empty_database
+
+
+@pytest.fixture
+async def english_database() -> AsyncIterator[Database]:
+    """A PostgreSQL database that sorts text as English is sorted, not by its bytes."""
+    english = "TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en'"
+    async with a_postgresql(english) as database:
+        await migrations.upgrade(database)
+        yield database

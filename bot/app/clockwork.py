@@ -16,11 +16,13 @@ from bot.usecases.campaigns import CampaignDesk
 from bot.usecases.checkpoints import Signer
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.inbox import Inbox
+from bot.usecases.sealing import SealDesk
 
 log = structlog.get_logger(__name__)
 SCHEDULE_SECONDS: Final = 1
 HOUSEKEEPING_SECONDS: Final = 30
 CHECKPOINT_SECONDS: Final = 60
+SEAL_SECONDS: Final = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class Clockwork:
     campaigns: CampaignDesk
     inbox: Inbox
     signer: Signer
+    seals: SealDesk
     clock: Clock
 
     async def run(self) -> None:
@@ -38,6 +41,7 @@ class Clockwork:
         self._every(scheduler, SCHEDULE_SECONDS, self._schedule)
         self._every(scheduler, HOUSEKEEPING_SECONDS, self._keep_house)
         self._every(scheduler, CHECKPOINT_SECONDS, self._sign)
+        self._every(scheduler, SEAL_SECONDS, self._seal)
         scheduler.start()
         try:
             await asyncio.Event().wait()
@@ -64,6 +68,10 @@ class Clockwork:
     async def _sign(self) -> None:
         if await self.signer.has_grown():
             await self.signer.sign(self.clock())
+
+    async def _seal(self) -> None:
+        for occurrence_id in await self.seals.due():
+            await self.seals.seal(occurrence_id, self.clock)
 
 
 def _survives(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

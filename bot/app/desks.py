@@ -15,6 +15,7 @@ from bot.usecases.inbox import Inbox
 from bot.usecases.people import People
 from bot.usecases.publication import Publication
 from bot.usecases.records import RecordDesk
+from bot.usecases.sealing import SealDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class Desks:
     records: RecordDesk
     campaigns: CampaignDesk
     aftermath: Aftermath
+    seals: SealDesk
     inbox: Inbox
     conversations: Conversations
 
@@ -66,6 +68,7 @@ def build_desks(
             wake_sender=wake_sender,
         ),
         aftermath=Aftermath(database=core.database, journal=core.journal),
+        seals=SealDesk(database=core.database, journal=core.journal),
         inbox=Inbox(database=core.database, keyring=core.journal.keyring),
         conversations=Conversations(database=core.database, keyring=core.journal.keyring),
     )

@@ -188,6 +188,7 @@ def _start_chat(
         campaigns=desks.campaigns,
         inbox=desks.inbox,
         signer=core.signer,
+        seals=desks.seals,
         clock=utc_now,
     )
     tasks.start(handling.run(), name="conversations")

@@ -13,6 +13,7 @@ from bot.usecases.checkpoints import Signer
 from bot.usecases.events import rfc3339
 from bot.usecases.journal import Journal, opened
 from bot.usecases.people import TELEGRAM, Person
+from bot.usecases.sealing import keep_leaves
 from storage import (
     consents,
     conversations,
@@ -150,6 +151,7 @@ class RecordDesk:
             if never_again:
                 forbidden = keyring.suppression_hash(TELEGRAM, person.profile.account)
                 await subjects.suppress(tx, forbidden, at)
+            await keep_leaves(tx, person)
             await deliveries.forget_subject(tx, person.id, at)
             await prompts.remove_of(tx, person.id)
             await consents.remove_of(tx, person.id)

@@ -24,6 +24,7 @@ from bot.usecases.journal import opened
 from bot.usecases.people import People, Person
 from bot.usecases.publication import Publication, publish
 from bot.usecases.records import RecordDesk
+from bot.usecases.sealing import SealDesk
 from storage import consents, keys, keystore, log, migrations
 from storage.consents import StoredEvent
 from storage.database import Database
@@ -134,6 +135,10 @@ class Shop:
             publication=self.publication,
             wake_sender=lambda: None,
         )
+
+    @property
+    def seals(self) -> SealDesk:
+        return SealDesk(database=self.database, journal=self.core.journal)
 
     @property
     def inbox(self) -> Inbox:
