@@ -32,7 +32,8 @@ DIGESTS: Final[dict[bytes, hashes.HashAlgorithm]] = {
     bytes.fromhex("0609608648016503040202"): hashes.SHA384(),
     bytes.fromhex("0609608648016503040203"): hashes.SHA512(),
 }
-RSA: Final = bytes.fromhex("06092a864886f70d010101")
+RSA: Final = bytes.fromhex("06092a864886f70d0101010500")
+"""With the NULL that belongs to it (RFC 5754 §3.2); the others have no parameters."""
 RSA_WITH_DIGEST: Final = {
     bytes.fromhex("06092a864886f70d01010b"),
     bytes.fromhex("06092a864886f70d01010c"),
@@ -125,7 +126,7 @@ def _one_name(value: Value) -> bytes:
     algorithm = value.children().take_if(der.OID) if value.tag == der.SEQUENCE else None
     if algorithm is None or algorithm.whole not in RSA_WITH_DIGEST:
         return value.whole
-    return der.write(der.SEQUENCE, RSA, b"\x05\x00")
+    return der.write(der.SEQUENCE, RSA)
 
 
 # --- taking apart -----------------------------------------------------------------------------
@@ -189,7 +190,7 @@ def _signer(value: Value) -> _Signer:
     issuer_and_serial = parts.take(der.SEQUENCE).content
     digest = parts.take(der.SEQUENCE)
     attributes = parts.take(der.FIRST)
-    algorithm = parts.take(der.SEQUENCE).children().take(der.OID).whole
+    algorithm = parts.take(der.SEQUENCE).content
     signature = parts.take(der.OCTET_STRING).content
     parts.end()
     named = DIGESTS.get(digest.children().take(der.OID).whole)

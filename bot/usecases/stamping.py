@@ -87,7 +87,7 @@ class Stamping:
             roots = None if self.roots is None else [self.roots]
             return token, stamp.verify_token(token, note, roots)
         except ProofError as error:
-            raise NotStamped(str(error)) from error
+            raise NotStamped(f"no stamp of what was asked: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
