@@ -29,6 +29,8 @@ class TimeAuthority:
     url: str = ""
     next_answers: list[Answer] = field(default_factory=list)
     asked: int = 0
+    was_read_to_the_end: bool = False
+    """Whether somebody took all of `without_end`."""
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -159,7 +161,7 @@ def cut_short(authority: TimeAuthority, handler: Any, query: bytes) -> None:
     send(handler, authority.reply(query)[:-40])
 
 
-def without_end(_: TimeAuthority, handler: Any, __: bytes) -> None:
+def without_end(authority: TimeAuthority, handler: Any, __: bytes) -> None:
     """A body that goes on for as long as somebody reads it, 64 MB at most."""
     handler.send_response(200)
     handler.send_header("Content-Type", "application/timestamp-reply")
@@ -168,13 +170,9 @@ def without_end(_: TimeAuthority, handler: Any, __: bytes) -> None:
     try:
         for _piece in range(1024):
             handler.wfile.write(b"0" * 65536)
-            authority_bytes[0] += 65536
     except OSError:
         return
-
-
-authority_bytes = [0]
-"""How much of `without_end` was taken from us."""
+    authority.was_read_to_the_end = True
 
 
 def of_another_note(authority: TimeAuthority, handler: Any, query: bytes) -> None:
