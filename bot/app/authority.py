@@ -63,11 +63,15 @@ def build_stamping(settings: Settings, database: Database) -> Stamping | None:
     """Build what asks for stamps; None: no authority is configured. Raises OSError."""
     if settings.stamp_url is None:
         return None
-    roots = settings.stamp_roots_file
     return Stamping(
         database=database,
         authority=settings.stamp_url,
         ask=Authority(url=settings.stamp_url).ask,
         every=settings.stamp_every,
-        roots=None if roots is None else roots.read_bytes(),
+        roots=roots_of(settings),
     )
+
+
+def roots_of(settings: Settings) -> bytes | None:
+    """Return the PEM of the authority's roots, where they are configured. Raises OSError."""
+    return None if settings.stamp_roots_file is None else settings.stamp_roots_file.read_bytes()

@@ -7,7 +7,6 @@ behind and is tried again.
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +19,8 @@ from storage import log, stamps
 from storage.database import Database
 from storage.stamps import StoredPosting, StoredStamp
 
-PROBE: Final = b"assent: is anybody there?\n"
+Ask = Callable[[bytes], Awaitable[bytes]]
+"""Takes a TimeStampReq to the authority and returns its answer. Raises NotStamped."""
 
 
 class NotStamped(AssentError):
@@ -34,8 +34,7 @@ class Stamping:
     database: Database
     authority: str
     """The address, as it is kept beside each stamp."""
-    ask: Callable[[bytes], Awaitable[bytes]]
-    """Takes a TimeStampReq to the authority, returns its answer. Raises NotStamped."""
+    ask: Ask
     every: timedelta
     """The least time between two stamps."""
     roots: bytes | None = None
@@ -62,7 +61,7 @@ class Stamping:
         if newest is None or (last is not None and last.size >= newest[0]):
             return None
         size, note = newest
-        token, checked = await self._ask(note.encode())
+        token, checked = await ask_for_stamp(self.ask, note.encode(), self.roots)
         made = StoredStamp(
             size=size, authority=self.authority, note=note, token=token, stamped_at=checked.at
         )
@@ -70,24 +69,16 @@ class Stamping:
             await stamps.add(tx, made)
         return made
 
-    async def probe(self) -> Stamp:
-        """Have something stamped that is not kept, to see whether it works. Raises NotStamped."""
-        _, checked = await self._ask(PROBE)
-        return checked
 
-    async def last(self) -> StoredStamp | None:
-        async with self.database.snapshot() as tx:
-            return await stamps.latest(tx, self.authority)
-
-    async def _ask(self, note: bytes) -> tuple[bytes, Stamp]:
-        asked = stamp.request(note)
-        answer = await self.ask(asked)
-        try:
-            token = stamp.token_of(answer, asked)
-            roots = None if self.roots is None else [self.roots]
-            return token, stamp.verify_token(token, note, roots)
-        except ProofError as error:
-            raise NotStamped(f"no stamp of what was asked: {error}") from error
+async def ask_for_stamp(ask: Ask, note: bytes, roots: bytes | None) -> tuple[bytes, Stamp]:
+    """Have a note stamped; return the checked token, which is kept nowhere. Raises NotStamped."""
+    asked = stamp.request(note)
+    answer = await ask(asked)
+    try:
+        token = stamp.token_of(answer, asked)
+        return token, stamp.verify_token(token, note, None if roots is None else [roots])
+    except ProofError as error:
+        raise NotStamped(f"no stamp of what was asked: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

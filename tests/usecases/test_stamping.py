@@ -187,17 +187,6 @@ async def test_the_log_grows_while_the_authority_thinks(shop: Shop, stamping: St
     assert (made.size, made.note) == (size, text)
 
 
-@needs_openssl
-async def test_a_probe_is_checked_like_a_stamp_and_not_kept(
-    shop: Shop, stamping: Stamping, authority: TimeAuthority
-) -> None:
-    assert (await stamping.probe()).is_trusted
-    authority.next_answers = [time_authority.with_a_page]
-    with pytest.raises(NotStamped):
-        await stamping.probe()
-    assert await kept(shop) == []
-
-
 # --- posts ------------------------------------------------------------------------------------
 
 
