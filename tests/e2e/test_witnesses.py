@@ -7,10 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from shop import Shop, eventually, open_shop, query
+from pydantic import SecretStr
+from shop import TOKEN, Shop, eventually, open_shop, query
+from tea_shop import AT, HOUR, MINUTE, new_shop
 
-from bot.sandbox.server import Call
+from bot.app.herald import Herald
+from bot.app.telegram import build_bot
+from bot.delivery.pace import Pace
+from bot.sandbox.server import Call, Sandbox, serve
 from bot.sandbox.world import Chat
+from bot.settings import Settings
+from bot.usecases.stamping import Posting
+from handlers.i18n import Language
 
 CHANNEL = "@tea_log"
 CHANNEL_ID = -1001234567890
@@ -112,3 +120,20 @@ async def test_an_unknown_channel_is_refused_as_telegram_does(witnessed: Shop) -
     await eventually(is_refused)
     assert "chat not found" in posts(witnessed)[0].response["description"]
     assert query(witnessed, "SELECT size FROM posting") == []
+
+
+async def test_after_a_refusal_the_channel_is_left_in_peace_for_an_hour(tmp_path: Path) -> None:
+    async with serve(Sandbox(token=TOKEN)) as sandbox, new_shop(tmp_path) as shop:
+        await shop.core.signer.sign(AT)
+        settings = Settings(_env_file=None, bot_token=SecretStr(TOKEN), bot_api_url=sandbox.url)
+        bot = build_bot(settings, Pace(1000))
+        posting = Posting(database=shop.database, channel=CHANNEL)
+        herald = Herald(bot=bot, posting=posting, language=Language("en"))
+        await herald.post_if_due(AT)
+        channel = sandbox.channel(CHANNEL_ID, "Log of the tea shop", "tea_log")
+        await herald.post_if_due(AT + HOUR - MINUTE)
+        assert len(sandbox.calls) == 1
+        await herald.post_if_due(AT + HOUR)
+        await bot.session.close()
+        [message] = channel.messages.values()
+        assert message["text"].startswith("Checkpoint of our consent log.")
