@@ -1,6 +1,8 @@
 """openssl checks our signatures and our stamps: the whole program is stamped over HTTP."""
 
 import base64
+import json
+import re
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -146,3 +148,42 @@ async def test_an_authority_that_fails_disturbs_nobody_and_is_asked_again_after_
     assert not await is_stamped(shop)
     await shop.reopen()
     await eventually(lambda: is_stamped(shop))
+
+
+# --- as the document says ---------------------------------------------------------------------
+
+
+def commands(*words: str) -> str:
+    """The block of for-auditors.md that has these words in it."""
+    page = (Path(__file__).parents[2] / "docs/for-auditors.md").read_text()
+    blocks = re.findall(r"^```\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    [found] = [block for block in blocks if all(word in block for word in words)]
+    return str(found)
+
+
+def typed(script: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+async def test_the_commands_for_auditors_check_a_stamp(stamped: Stamped, tmp_path: Path) -> None:
+    size = int(stamped.note.split(b"\n")[1])
+    token = base64.b64encode(stamped.token).decode()
+    facts = {"authority": stamped.authority.url, "kind": "rfc3161", "size": size, "token": token}
+    post = {"channel": "@tea", "date": "2026", "kind": "post", "message_id": "7", "size": size}
+    checkpoints = {"note": stamped.note.decode(), "size": size}
+    (tmp_path / "checkpoints.jsonl").write_text(json.dumps(checkpoints) + "\n")
+    (tmp_path / "stamps.jsonl").write_text(f"{json.dumps(facts)}\n{json.dumps(post)}\n")
+    (tmp_path / "roots.pem").write_bytes(stamped.authority.root)
+    script = commands("stamps.jsonl") + commands("ts -verify")
+    said = typed(script, tmp_path)
+    assert f"stamp-0 size {size} {stamped.authority.url}" in said
+    assert "posted: https://t.me/tea/7 2026" in said
+    assert "Verification: OK" in said
+    assert "Time stamp:" in said
