@@ -63,26 +63,47 @@ class TimeAuthority:
 
 
 def found(
-    folder: Path, name: str = "Test", kind: tuple[str, ...] = EC, use: str = "stamps"
+    folder: Path,
+    name: str = "Test",
+    kind: tuple[str, ...] = EC,
+    use: str = "stamps",
+    root: str = "root",
 ) -> TimeAuthority:
-    """Make keys and certificates: a root, and a signer for `use`."""
+    """Make keys and certificates: a root of the configuration's kind, and a signer for `use`."""
     folder.mkdir(parents=True)
     authority = TimeAuthority(folder)
-    made = ("req", "-config", str(CONFIGURATION), "-nodes", "-newkey", *kind)
     authority.openssl(
-        *made, "-x509", "-days", "3650", "-extensions", "root", "-subj", f"/CN={name} root",
-        "-keyout", "root.key", "-out", "root.pem",
+        *_new_key("root", f"{name} root", kind), "-x509", "-days", "3650", "-extensions", root,
+        "-out", "root.pem",
     )  # fmt: skip
-    authority.openssl(
-        *made, "-subj", f"/CN={name} time", "-keyout", "signer.key", "-out", "signer.csr"
-    )
-    authority.openssl(
-        "x509", "-req", "-in", "signer.csr", "-CA", "root.pem", "-CAkey", "root.key",
-        "-CAcreateserial", "-days", "3650", "-extfile", str(CONFIGURATION), "-extensions", use,
-        "-out", "signer.pem",
-    )  # fmt: skip
+    _issue(authority, "root", "signer", f"{name} time", kind, use)
     (folder / "serial").write_text("01\n")
     return authority
+
+
+def found_below_a_middle(folder: Path) -> TimeAuthority:
+    """Make an authority whose answers carry the certificate between, and not the root."""
+    authority = found(folder)
+    authority.section = "without_its_root"
+    _issue(authority, "root", "middle", "Test middle", EC, "middle")
+    _issue(authority, "middle", "signer", "Test time", EC, "stamps")
+    return authority
+
+
+def _new_key(file: str, name: str, kind: tuple[str, ...]) -> tuple[str, ...]:
+    made = ("req", "-config", str(CONFIGURATION), "-nodes", "-newkey", *kind)
+    return (*made, "-subj", f"/CN={name}", "-keyout", f"{file}.key")
+
+
+def _issue(
+    authority: TimeAuthority, issuer: str, file: str, name: str, kind: tuple[str, ...], use: str
+) -> None:
+    authority.openssl(*_new_key(file, name, kind), "-out", f"{file}.csr")
+    authority.openssl(
+        "x509", "-req", "-in", f"{file}.csr", "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key",
+        "-CAcreateserial", "-days", "3650", "-extfile", str(CONFIGURATION), "-extensions", use,
+        "-out", f"{file}.pem",
+    )  # fmt: skip
 
 
 @contextmanager
