@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Select, func, insert, select, type_coerce
+from sqlalchemy import BigInteger, Select, func, select, type_coerce
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import checkpoint, posting, stamp
 from storage.types import MILLISECOND
-from storage.upsert import insert_missing
+from storage.upsert import insert_missing, upsert
 
 DAY_MILLISECONDS = timedelta(days=1) // MILLISECOND
 
@@ -46,8 +46,9 @@ async def add(tx: AsyncConnection, made: StoredStamp) -> None:
     await insert_missing(tx, stamp, [_values(made)])
 
 
-async def add_posting(tx: AsyncConnection, made: StoredPosting) -> None:
-    await tx.execute(insert(posting).values(**_values(made)))
+async def put_posting(tx: AsyncConnection, made: StoredPosting) -> None:
+    """Keep a post. Of a channel that was made anew the later post of a number stays."""
+    await upsert(tx, posting, _values(made))
 
 
 def _values(made: StoredStamp | StoredPosting) -> dict[str, Any]:
@@ -63,8 +64,9 @@ async def latest(tx: AsyncConnection, authority: str) -> StoredStamp | None:
 
 
 async def latest_posting(tx: AsyncConnection, channel: str) -> StoredPosting | None:
+    """Return the post of the largest checkpoint that this channel showed."""
     query = select(posting).where(posting.c.channel == channel)
-    found = await tx.execute(query.order_by(posting.c.message_id.desc()).limit(1))
+    found = await tx.execute(query.order_by(posting.c.size.desc()).limit(1))
     row = found.mappings().one_or_none()
     return None if row is None else StoredPosting(**row)
 

@@ -62,8 +62,11 @@ class Clockwork:
         *,
         is_first_at_once: bool = False,
     ) -> None:
-        # Named only where it is wanted: to APScheduler None means a job that never runs.
-        first = {"next_run_time": self.clock()} if is_first_at_once else {}
+        # Named only where it is wanted: to APScheduler no time means a job that never runs. Without
+        # the grace a start that is slow would pass over the first time, and wait for the second.
+        first: dict[str, Any] = {}
+        if is_first_at_once:
+            first = {"next_run_time": self.clock(), "misfire_grace_time": None}
         scheduler.add_job(
             _survives(work), "interval", seconds=seconds, max_instances=1, coalesce=True, **first
         )
@@ -94,7 +97,8 @@ class Clockwork:
             hint = "nothing is kept; asked again in some minutes; `doctor` tries it at once"
             log.warning("checkpoint.not_stamped", hint=hint, **describe(error))
         else:
-            log.info("checkpoint.stamped", size=None if made is None else made.size)
+            if made is not None:
+                log.info("checkpoint.stamped", size=made.size)
 
     async def _post(self) -> None:
         if self.herald is not None:

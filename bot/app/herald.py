@@ -14,7 +14,7 @@ from handlers.i18n import Language, _, escape
 
 log = structlog.get_logger(__name__)
 REST: Final = timedelta(hours=1)
-"""After Telegram refused."""
+"""After Telegram refused, or what it said could not be kept."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,12 +33,12 @@ class Herald:
         if due is None:
             return
         size, note = due
+        self._rests_until = at + REST  # whatever fails now, the channel is not flooded
         try:
             posted = await self.bot.send_message(
                 self.posting.channel, self._text(note), disable_notification=True
             )
         except TelegramAPIError as error:
-            self._rests_until = at + REST
             log.warning(
                 "checkpoint.not_posted",
                 hint="is the bot an administrator of CHECKPOINT_CHANNEL that may post?",
@@ -46,6 +46,7 @@ class Herald:
             )
             return
         await self.posting.record(size, note, posted.message_id, posted.date)
+        self._rests_until = None
         log.info("checkpoint.posted", size=size)
 
     def _text(self, note: str) -> str:

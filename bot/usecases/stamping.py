@@ -104,7 +104,7 @@ class Posting:
             channel=self.channel, message_id=message_id, size=size, note=note, posted_at=posted_at
         )
         async with self.database.transaction() as tx:
-            await stamps.add_posting(tx, made)
+            await stamps.put_posting(tx, made)
 
 
 def _day(at: datetime) -> date:

@@ -202,8 +202,14 @@ async def test_one_post_a_utc_day_in_which_the_log_grew(either_shop: Shop) -> No
     assert await posting.due(midnight) == second
     await posting.record(*second, 12, midnight)
     assert await posting.due(midnight + 9 * DAY) is None, "it did not grow"
+    third = await signed(either_shop, grown=True)
+    await posting.record(*third, 1, midnight + 9 * DAY)
+    fourth = await signed(either_shop, grown=True)
+    assert await posting.due(midnight + 9 * DAY) is None, "a channel made anew counts from 1"
+    await posting.record(*fourth, 1, midnight + 10 * DAY)
+    assert await posting.due(midnight + 10 * DAY) is None
     other = Posting(database=either_shop.database, channel="@another")
-    assert await other.due(AT) == second, "each channel has its own"
+    assert await other.due(AT) == fourth, "each channel has its own"
 
 
 # --- what others read -------------------------------------------------------------------------
@@ -228,7 +234,7 @@ async def test_taken_out_are_the_last_of_each_day_and_what_others_have_seen(
         post = StoredPosting(
             channel=CHANNEL, message_id=5, size=posted[0], note=posted[1], posted_at=AT
         )
-        await stamps.add_posting(tx, post)
+        await stamps.put_posting(tx, post)
     async with either_shop.database.snapshot() as tx:
         everything = await stamps.checkpoints_chosen(tx, next_day[0])
         assert everything == [before, stamped, posted, last, next_day]
