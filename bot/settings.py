@@ -3,11 +3,13 @@
 import math
 import re
 from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+import isodate
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -21,12 +23,19 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from bot.errors import ConfigurationError
+from bot.proof import stamp
+from bot.proof.errors import UnusableFile
 
 TOKEN: Final = re.compile(r"\d+:[A-Za-z0-9_-]+")
 SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 """Bot API, setWebhook: secret_token."""
 FREE_RATE: Final = 30
 """Messages a second that Telegram permits without paid broadcasts (Bot API FAQ)."""
+SHORTEST_STAMP: Final = timedelta(minutes=5)
+LONGEST_STAMP: Final = timedelta(days=30)
+MAX_STAMP_URL: Final = 256
+CHANNEL: Final = re.compile(r"@[A-Za-z][A-Za-z0-9_]{3,31}", re.ASCII)
+"""Telegram: 4 to 32 letters, digits and underscores; five is the least that is given today."""
 DRIVERS: Final = ("sqlite+aiosqlite", "postgresql+asyncpg")
 TELEGRAM_API: Final = "https://api.telegram.org"
 NEEDED_BY_RUN: Final = {
@@ -115,6 +124,48 @@ def _secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _stamp_url(value: str) -> str:
+    parts = _split(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("not a URL; write the authority's address, like https://tsa.example/tsr")
+    if parts.username or parts.query or parts.fragment or len(value) > MAX_STAMP_URL:
+        raise ValueError(
+            f"must have no user, ? or # and at most {MAX_STAMP_URL} characters: it is published "
+            "in every bundle"
+        )
+    return value
+
+
+def _roots_file(value: Path) -> Path:
+    try:
+        stamp.read_roots([value.read_bytes()])
+    except OSError as error:
+        raise ValueError(f"{value} cannot be read ({error.strerror})") from error
+    except UnusableFile as error:
+        raise ValueError(
+            f"{value} has no certificates; save the authority's roots as PEM"
+        ) from error
+    return value
+
+
+def _stamp_every(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        period = isodate.parse_duration(value)
+    except (ValueError, TypeError):
+        period = None
+    if not isinstance(period, timedelta) or not SHORTEST_STAMP <= period <= LONGEST_STAMP:
+        raise ValueError("write an ISO 8601 period from PT5M to P30D, like PT1H")
+    return period
+
+
+def _checkpoint_channel(value: str) -> str:
+    if not CHANNEL.fullmatch(value):
+        raise ValueError("write the @name of a public channel")
+    return value
+
+
 class Settings(BaseSettings):
     """The settings of one process; from the environment, or `.env` in the working directory."""
 
@@ -149,6 +200,14 @@ class Settings(BaseSettings):
     """May spend Stars for more than 30 a second."""
     log_origin: Annotated[str, AfterValidator(_origin)] | None = None
     """The log's name in checkpoints; fixed at first start."""
+    stamp_url: Annotated[str, AfterValidator(_stamp_url)] | None = None
+    """A time authority (RFC 3161) that stamps checkpoints."""
+    stamp_roots_file: Annotated[Path, AfterValidator(_roots_file)] | None = None
+    """Its roots, PEM: then only stamps that lead there are kept."""
+    stamp_every: Annotated[timedelta, BeforeValidator(_stamp_every)] = timedelta(hours=1)
+    """The least time between two stamps."""
+    checkpoint_channel: Annotated[str, AfterValidator(_checkpoint_channel)] | None = None
+    """The @name of a public channel in which the bot posts a checkpoint a day."""
     web_bind: Annotated[str, AfterValidator(_bind)] | None = None
     public_url: Annotated[str, AfterValidator(_public_url)] | None = None
     webhook_secret: Annotated[SecretStr, AfterValidator(_secret)] | None = None

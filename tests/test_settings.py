@@ -1,5 +1,6 @@
 """The settings: all faults at once, each with its name and what to do; secrets never told."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,17 @@ WRONG = {
     "SEND_CONCURRENCY": ["0", "1001", "many", "1.5"],
     "PAID_BROADCAST": ["maybe"],
     "LOG_ORIGIN": ["a b", "a+b", "a\tb"],
+    "STAMP_URL": [
+        "tsa.example",
+        "ftp://tsa.example",
+        "https://",
+        "https://me:secret@tsa.example",
+        "https://tsa.example/?key=1",
+        f"https://tsa.example/{'a' * 250}",
+    ],
+    "STAMP_ROOTS_FILE": ["nowhere.pem", ".", "/dev/null"],
+    "STAMP_EVERY": ["1h", "3600", "PT4M59S", "P31D", "P1M", "-PT1H"],
+    "CHECKPOINT_CHANNEL": ["tea", "@1tea", "@te", "-100123", "https://t.me/tea", "@tea shop"],
     "WEB_BIND": ["8443", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:70000", ":80"],
     "PUBLIC_URL": ["http://example.org", "example.org"],
     "WEBHOOK_SECRET": ["with space", "x" * 257, "Ж"],
@@ -105,6 +117,8 @@ def test_the_defaults_are_those_of_the_contract() -> None:
     assert (settings.broadcast_rate, settings.send_concurrency) == (30, 30)
     assert settings.paid_broadcast is False
     assert (settings.log_format, settings.log_level) == ("console", "info")
+    assert settings.stamp_url is settings.stamp_roots_file is settings.checkpoint_channel is None
+    assert settings.stamp_every == timedelta(hours=1)
     assert settings.web_bind is settings.public_url is settings.webhook_secret is None
 
 

@@ -9,6 +9,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.app.herald import Herald
 from bot.clock import Clock
 from bot.errors import AssentError
 from bot.logs import describe
@@ -17,12 +18,15 @@ from bot.usecases.checkpoints import Signer
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.inbox import Inbox
 from bot.usecases.sealing import SealDesk
+from bot.usecases.stamping import NotStamped, Stamping
 
 log = structlog.get_logger(__name__)
 SCHEDULE_SECONDS: Final = 1
 HOUSEKEEPING_SECONDS: Final = 30
 CHECKPOINT_SECONDS: Final = 60
 SEAL_SECONDS: Final = 5
+WITNESS_SECONDS: Final = 300
+"""How often it is looked whether a stamp or a post is due, and so when a failed one is repeated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +38,10 @@ class Clockwork:
     inbox: Inbox
     signer: Signer
     seals: SealDesk
+    stamping: Stamping | None
+    """None: no time authority is configured."""
+    herald: Herald | None
+    """None: no public channel is configured."""
     clock: Clock
 
     async def run(self) -> None:
@@ -42,15 +50,29 @@ class Clockwork:
         self._every(scheduler, HOUSEKEEPING_SECONDS, self._keep_house)
         self._every(scheduler, CHECKPOINT_SECONDS, self._sign)
         self._every(scheduler, SEAL_SECONDS, self._seal)
+        self._every(scheduler, WITNESS_SECONDS, self._stamp, is_first_at_once=True)
+        self._every(scheduler, WITNESS_SECONDS, self._post, is_first_at_once=True)
         scheduler.start()
         try:
             await asyncio.Event().wait()
         finally:
             scheduler.shutdown(wait=False)
 
-    def _every(self, scheduler: Any, seconds: int, work: Callable[[], Awaitable[None]]) -> None:
+    def _every(
+        self,
+        scheduler: Any,
+        seconds: int,
+        work: Callable[[], Awaitable[None]],
+        *,
+        is_first_at_once: bool = False,
+    ) -> None:
+        # Named only where it is wanted: to APScheduler no time means a job that never runs. Without
+        # the grace a start that is slow would pass over the first time, and wait for the second.
+        first: dict[str, Any] = {}
+        if is_first_at_once:
+            first = {"next_run_time": self.clock(), "misfire_grace_time": None}
         scheduler.add_job(
-            _survives(work), "interval", seconds=seconds, max_instances=1, coalesce=True
+            _survives(work), "interval", seconds=seconds, max_instances=1, coalesce=True, **first
         )
 
     async def _schedule(self) -> None:
@@ -72,6 +94,24 @@ class Clockwork:
     async def _seal(self) -> None:
         for occurrence_id in await self.seals.due():
             await self.seals.seal(occurrence_id, self.clock)
+
+    async def _stamp(self) -> None:
+        if self.stamping is None or not await self.stamping.is_due(self.clock()):
+            return
+        await self._sign()  # what is stamped is as fresh as can be
+        try:
+            made = await self.stamping.stamp()
+        except NotStamped as error:
+            hint = "nothing is kept; asked again in some minutes; `doctor` tries it at once"
+            log.warning("checkpoint.not_stamped", hint=hint, **describe(error))
+        else:
+            if made is not None:
+                log.info("checkpoint.stamped", size=made.size)
+
+    async def _post(self) -> None:
+        if self.herald is not None:
+            await self._sign()
+            await self.herald.post_if_due(self.clock())
 
 
 def _survives(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

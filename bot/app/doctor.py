@@ -4,7 +4,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Final
@@ -12,6 +12,7 @@ from typing import Any, Final
 import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
 
+from bot.app.authority import Authority, roots_of
 from bot.app.core import open_keys
 from bot.campaigns import policy
 from bot.campaigns.countries import rules_of
@@ -20,12 +21,14 @@ from bot.consent.loader import load
 from bot.consent.purposes import Catalogue, Kind
 from bot.errors import ConfigurationError
 from bot.settings import Settings
-from storage import inbox, migrations
+from bot.usecases.stamping import NotStamped, ask_for_stamp
+from storage import inbox, migrations, stamps
 from storage.database import Database
 
 TIMEOUT_SECONDS: Final = 10
 SKEW_SECONDS: Final = 60
 """A clock that is further off than this makes proofs say the wrong time."""
+PROBE: Final = b"assent: is anybody there?\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,13 +48,15 @@ class Finding:
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at token, API, database, migrations, keys, clock, purposes, advisories."""
+    """Look at token, API, database, keys, clock, witnesses, purposes, and what belongs to each."""
     found = [*await _telegram(settings)]
     async with _database(settings) as (database, finding):
         found.append(finding)
         found.append(await _migrations(database))
         found.append(await _keys(settings, database))
         found += await _set_aside(database)
+        found += await _stamps(settings, database)
+        found += await _channel(settings, database)
     found += _purposes(settings)
     order = (
         "token",
@@ -61,6 +66,8 @@ async def examine(settings: Settings) -> list[Finding]:
         "updates",
         "keys",
         "clock",
+        "stamps",
+        "channel",
         "purposes",
         "advisories",
     )
@@ -191,6 +198,73 @@ async def _keys(settings: Settings, database: Database | None) -> Finding:
     except ConfigurationError as error:
         return Finding(name="keys", what="; ".join(error.faults), is_right=False)
     return Finding(name="keys", what=f"they open the log {opened.origin}")
+
+
+# --- witnesses --------------------------------------------------------------------------------
+
+
+async def _stamps(settings: Settings, database: Database | None) -> list[Finding]:
+    """Have something stamped that is not kept, and say how old the last kept stamp is."""
+    url = settings.stamp_url
+    if url is None:
+        return []
+    try:
+        _, made = await ask_for_stamp(Authority(url=url).ask, PROBE, roots_of(settings))
+    except NotStamped as error:
+        what = f"{url}: {error.detail}; check the network, STAMP_URL and STAMP_ROOTS_FILE"
+        return [Finding(name="stamps", what=what, is_right=False)]
+    off = abs((made.at - utc_now()).total_seconds())
+    apart = f"; its clock is {off:.0f} seconds away from ours" if off > SKEW_SECONDS else ""
+    last = "no checkpoint is stamped yet"
+    if database is not None and await _is_migrated(database):
+        async with database.snapshot() as tx:
+            if (kept := await stamps.latest(tx, url)) is not None:
+                last = f"the last checkpoint is stamped at {_minute(kept.stamped_at)}"
+    what = f"{made.authority} stamps at {url}; {last}{apart}"
+    return [Finding(name="stamps", what=what, is_note=bool(apart))]
+
+
+async def _channel(settings: Settings, database: Database | None) -> list[Finding]:
+    """Whether there is such a channel; whether the bot may post there is only seen by a post."""
+    name = settings.checkpoint_channel
+    if name is None:
+        return []
+    answer = await _ask_telegram(settings, "getChat", {"chat_id": name})
+    if answer is None:
+        return [Finding(name="channel", what="not checked: the API does not answer", is_note=True)]
+    if answer.get("ok") is not True:
+        what = f"Telegram knows no {name}; check CHECKPOINT_CHANNEL and that it is public"
+        return [Finding(name="channel", what=what, is_right=False)]
+    last = None
+    if database is not None and await _is_migrated(database):
+        async with database.snapshot() as tx:
+            last = await stamps.latest_posting(tx, name)
+    if last is None:
+        what = f"{name} is there, nothing is posted yet; the bot must be an administrator of it"
+        return [Finding(name="channel", what=what, is_note=True)]
+    return [Finding(name="channel", what=f"{name}: last post at {_minute(last.posted_at)}")]
+
+
+async def _ask_telegram(
+    settings: Settings, method: str, parameters: dict[str, str]
+) -> dict[str, Any] | None:
+    """Return the answer to a call; None: there is none that can be read."""
+    assert settings.bot_token is not None, "`doctor` requires it"  # noqa: S101 load_settings checks
+    url = f"{settings.bot_api_url}/bot{settings.bot_token.get_secret_value()}/{method}"
+    timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.post(url, json=parameters) as response,
+        ):
+            answer: Any = await response.json(content_type=None)
+    except (aiohttp.ClientError, TimeoutError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _minute(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
 
 
 # --- purposes ---------------------------------------------------------------------------------

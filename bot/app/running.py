@@ -14,11 +14,13 @@ from aiogram.exceptions import (
     TelegramUnauthorizedError,
 )
 
+from bot.app.authority import build_stamping
 from bot.app.chat import Chat, apology, build_chat
 from bot.app.clockwork import Clockwork
 from bot.app.core import Core, build_core, open_keys, remember_origin, upgrade
 from bot.app.desks import Desks, build_desks
 from bot.app.exclusion import only_one
+from bot.app.herald import Herald
 from bot.app.listening import Handling, Poller, Webhook
 from bot.app.reasking import Reasker
 from bot.app.restoring import Restoring
@@ -36,6 +38,7 @@ from bot.supervisor import Supervisor
 from bot.usecases.campaigns import CampaignDesk
 from bot.usecases.inbox import Inbox
 from bot.usecases.publication import Publication, publish
+from bot.usecases.stamping import Posting
 from bot.web.server import WEBHOOK_PATH, serve_web
 from handlers.operator.telling import Teller
 from storage.database import Database
@@ -143,7 +146,7 @@ async def _serve(
     try:
         async with Supervisor() as tasks:
             _start_updates(settings, bot, desks.inbox, signals, tasks)
-            _start_chat(core, bot, desks, chat, signals, tasks)
+            _start_chat(settings, core, bot, desks, chat, signals, tasks)
             restoring = Restoring(
                 aftermath=desks.aftermath,
                 people=desks.people,
@@ -168,7 +171,13 @@ async def _let_sender_start(signals: Signals) -> None:
 
 
 def _start_chat(
-    core: Core, bot: Bot, desks: Desks, chat: Chat, signals: Signals, tasks: Supervisor
+    settings: Settings,
+    core: Core,
+    bot: Bot,
+    desks: Desks,
+    chat: Chat,
+    signals: Signals,
+    tasks: Supervisor,
 ) -> None:
     """Start what speaks with people, and the clock."""
     handling = Handling(
@@ -189,6 +198,8 @@ def _start_chat(
         inbox=desks.inbox,
         signer=core.signer,
         seals=desks.seals,
+        stamping=build_stamping(settings, core.database),
+        herald=_herald(settings, core, bot, chat),
         clock=utc_now,
     )
     tasks.start(handling.run(), name="conversations")
@@ -196,6 +207,13 @@ def _start_chat(
     tasks.start(chat.menus.run(), name="menus")
     tasks.start(reasker.run(signals.may_send), name="asking again")
     tasks.start(clockwork.run(), name="clock")
+
+
+def _herald(settings: Settings, core: Core, bot: Bot, chat: Chat) -> Herald | None:
+    if settings.checkpoint_channel is None:
+        return None
+    posting = Posting(database=core.database, channel=settings.checkpoint_channel)
+    return Herald(bot=bot, posting=posting, language=chat.language)
 
 
 def _start_updates(

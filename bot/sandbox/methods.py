@@ -58,10 +58,8 @@ Method = Callable[[World, Parameters], Awaitable[Any]]
 
 def reachable_chat(world: World, chat_id: Any) -> Chat:
     """Return the chat a bot may write to, or refuse as Telegram does."""
-    if not isinstance(chat_id, int):
-        raise bad_request("chat not found")
-    account = world.accounts.get(chat_id)
-    chat = world.chats.get(chat_id)
+    account = world.accounts.get(chat_id) if isinstance(chat_id, int) else None
+    chat = world.named_chat(chat_id)
     if account is not None:
         if account.is_deactivated:
             raise Refusal(403, "Forbidden: user is deactivated")
@@ -69,7 +67,7 @@ def reachable_chat(world: World, chat_id: Any) -> Chat:
             raise Refusal(403, "Forbidden: bot was blocked by the user")
         if not account.has_started:
             raise Refusal(403, "Forbidden: bot can't initiate conversation with a user")
-        return world.private_chat(chat_id)
+        return world.private_chat(account.id)
     if chat is None:
         raise bad_request("chat not found")
     if chat.upgraded_to is not None:
@@ -80,6 +78,10 @@ def reachable_chat(world: World, chat_id: Any) -> Chat:
         )
     if chat.has_kicked_bot:
         raise Refusal(403, f"Forbidden: bot was kicked from the {chat.type} chat")
+    if not chat.has_bot:
+        raise Refusal(403, f"Forbidden: bot is not a member of the {chat.type} chat")
+    if not chat.may_bot_post:
+        raise bad_request(f"need administrator rights in the {chat.type} chat")
     return chat
 
 
@@ -91,7 +93,8 @@ def existing_message(world: World, parameters: Parameters, what: str) -> dict[st
     message = chat.messages.get(parameters.get("message_id", 0))
     if message is None:
         raise bad_request(f"message to {what} not found")
-    if what == "edit" and message.get("from", {}).get("id") != world.bot["id"]:
+    is_own = chat.type == "channel" or message.get("from", {}).get("id") == world.bot["id"]
+    if what == "edit" and not is_own:
         raise bad_request("message can't be edited")
     return message
 
@@ -364,7 +367,7 @@ def _getter(kind: str) -> Method:
 
 
 async def get_chat(world: World, parameters: Parameters) -> Any:
-    chat = world.chats.get(parameters["chat_id"])
+    chat = world.named_chat(parameters["chat_id"])
     if chat is None:
         raise bad_request("chat not found")
     gifts = ("unlimited", "limited", "unique")

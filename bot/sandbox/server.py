@@ -107,6 +107,11 @@ class Sandbox:
     def group(self, chat_id: int, title: str, kind: str = "supergroup") -> Chat:
         return self.world.chats.setdefault(chat_id, Chat(id=chat_id, type=kind, title=title))
 
+    def channel(self, chat_id: int, title: str, username: str) -> Chat:
+        """Open a public channel with the bot among its administrators."""
+        chat = Chat(id=chat_id, type="channel", title=title, username=username)
+        return self.world.chats.setdefault(chat_id, chat)
+
     def fault(self, kind: FaultKind | str, **facts: Any) -> Fault:
         """Plan a failure; see `Fault`."""
         planned = Fault(kind=FaultKind(kind), **facts)

@@ -55,10 +55,15 @@ class Chat:
     id: int
     type: str
     title: str = ""
+    username: str = ""
+    """Of a public channel: by which a bot may name it, with @ before it."""
     messages: dict[int, dict[str, Any]] = field(default_factory=dict)
     last_id: int = 0
     is_typing_until: float = 0.0
     has_kicked_bot: bool = False
+    has_bot: bool = True
+    """Of a channel: whether the bot is among its administrators."""
+    may_bot_post: bool = True
     upgraded_to: int | None = None
     """The supergroup that this group became."""
 
@@ -119,7 +124,16 @@ class World:
                 key: user[key] for key in ("first_name", "last_name", "username") if key in user
             }
             return {"id": chat.id, "type": "private", **names}
-        return {"id": chat.id, "type": chat.type, "title": chat.title}
+        public = {"username": chat.username} if chat.username else {}
+        return {"id": chat.id, "type": chat.type, "title": chat.title, **public}
+
+    def named_chat(self, chat_id: Any) -> Chat | None:
+        """Find a chat by its id, or a public channel by its @name, in any case."""
+        if not isinstance(chat_id, str):
+            return self.chats.get(chat_id)
+        name = chat_id.removeprefix("@").lower()
+        public = (chat for chat in self.chats.values() if chat.username and chat_id[:1] == "@")
+        return next((chat for chat in public if chat.username.lower() == name), None)
 
     def private_chat(self, person: int) -> Chat:
         return self.chats.setdefault(person, Chat(id=person, type="private"))
@@ -135,7 +149,9 @@ class World:
             "chat": self.chat_facts(chat),
             **body,
         }
-        if sender is not None:
+        if chat.type == "channel":
+            message["sender_chat"] = message["chat"]  # a post is the channel's, not its author's
+        elif sender is not None:
             message["from"] = sender
         chat.messages[chat.last_id] = message
         return message

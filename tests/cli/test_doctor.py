@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from program import Ended, Program, files_in, read_only
 from shop import TOKEN
+from time_authority import HAS_OPENSSL, found, listening, with_a_page
 
 from bot.sandbox.server import Sandbox
 
@@ -246,3 +247,48 @@ async def test_settings_that_cannot_be_read_are_2(known: Program) -> None:
     assert done.status == 2
     assert done.out == ""
     assert [line.split(":")[0] for line in done.faults] == ["OWNER_IDS", "TIMEZONE"]
+
+
+# --- witnesses --------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not HAS_OPENSSL, reason="no openssl on this machine")
+async def test_a_time_authority_is_tried_and_its_stamp_not_kept(
+    known: Program, tmp_path: Path
+) -> None:
+    with listening(found(tmp_path / "authority")) as authority:
+        settings = {
+            "STAMP_URL": authority.url,
+            "STAMP_ROOTS_FILE": str(authority.folder / "root.pem"),
+        }
+        with unchanged(tmp_path / "files"):
+            done = await known.run("doctor", **settings)
+        assert done.status == 0
+        assert marks(done)["stamps"] == "✓"
+        assert "CN=Test time" in told(done, "stamps")
+        assert "no checkpoint is stamped yet" in told(done, "stamps")
+        assert authority.asked == 1
+
+        authority.next_answers = [with_a_page]
+        done = await known.run("doctor", **settings)
+        assert done.status == 1
+        assert wrong(done) == ["stamps"]
+    done = await known.run("doctor", **settings)
+    assert wrong(done) == ["stamps"]
+    assert "does not answer" in told(done, "stamps")
+
+
+async def test_a_channel_that_is_not_there_is_found(known: Program, telegram: Sandbox) -> None:
+    done = await known.run("doctor", CHECKPOINT_CHANNEL="@tea_log")
+    assert done.status == 1
+    assert wrong(done) == ["channel"]
+    telegram.channel(-1001, "Tea log", "tea_log")
+    done = await known.run("doctor", CHECKPOINT_CHANNEL="@tea_log")
+    assert done.status == 0
+    assert marks(done)["channel"] == "!", "nobody knows yet whether the bot may post"
+
+
+async def test_without_an_answer_of_telegram_the_channel_is_not_judged(used: Program) -> None:
+    done = await used.run("doctor", CHECKPOINT_CHANNEL="@tea_log")
+    assert marks(done)["channel"] == "!"
+    assert wrong(done) == ["token", "API"]

@@ -2,20 +2,23 @@
 
 import base64
 import json
+import struct
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.proof import canonical, entry
 from bot.proof.errors import ProofError, UnusableFile
 
-CASES = json.loads((Path(__file__).parents[1] / "data/vectors/rfc8785-jcs/cases.json").read_text())[
-    "cases"
-]
+VECTORS: dict[str, Any] = json.loads(
+    (Path(__file__).parents[1] / "data/vectors/rfc8785-jcs/cases.json").read_text()
+)
+CASES = VECTORS["cases"]
 AT = datetime(2026, 11, 24, 12, 0, 0, 123_000, tzinfo=UTC)
 HASHED = entry.build(entry_type="consent.granted", entry_id="0" * 32, at=AT, commitment="f" * 64)
 FACTS = st.recursive(
@@ -39,6 +42,16 @@ def test_canonical_json_agrees_with_the_published_vectors(case: dict[str, Any]) 
             canonical.canonical_bytes(facts)
     else:
         assert canonical.canonical_bytes(facts) == base64.b64decode(case["output_b64"])
+
+
+@pytest.mark.parametrize(("bits", "spelled"), VECTORS["es6_numbers"])
+def test_published_numbers_are_spelled_right_and_have_no_place_in_facts(
+    bits: str, spelled: str
+) -> None:
+    [number] = struct.unpack(">d", bytes.fromhex(bits.zfill(16)))
+    assert rfc8785.dumps(number).decode() == spelled
+    with pytest.raises(UnusableFile):
+        canonical.canonical_bytes(number)
 
 
 @given(FACTS)

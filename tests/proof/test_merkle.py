@@ -68,6 +68,20 @@ def test_roots_agree_with_the_published_ones() -> None:
     assert found == facts["root_hash_hex_by_tree_size"]
 
 
+def test_every_complete_subtree_agrees_with_the_published_ones() -> None:
+    facts = json.loads((VECTORS / "roots.json").read_text())
+    nodes: dict[Node, bytes] = {}
+    for index, text in enumerate(facts["leaf_inputs_hex"]):
+        leaf = merkle.leaf_hash(bytes.fromhex(text))
+        nodes.update(merkle.append(index, leaf, nodes.__getitem__))
+    published = {
+        Node(level, index): bytes.fromhex(value)
+        for level, values in enumerate(facts["node_hash_hex_by_level"])
+        for index, value in enumerate(values)
+    }
+    assert nodes == published
+
+
 def grown(size: int) -> dict[Node, bytes]:
     nodes: dict[Node, bytes] = {}
     for index in range(size):

@@ -47,6 +47,20 @@ def test_broken_notes_are_refused(case: dict[str, Any]) -> None:
         note.verify(case["note"].encode(), PETER)
 
 
+@pytest.mark.parametrize("case", NOTES["parse_only_checkpoints"], ids=lambda case: case["note"])
+def test_published_checkpoints_are_read_and_not_believed(case: dict[str, Any]) -> None:
+    """Their key is not published: the form is right, and nobody vouches for it here."""
+    text = case["checkpoint"].split("\n\n")[0] + "\n"
+    found = checkpoint.read(text)
+    assert found.text() == text
+    if "root_b64" in case:
+        root = base64.b64decode(case["root_b64"])
+        assert found == Checkpoint(origin=case["origin"], size=case["size"], root=root)
+    stranger = note.verifier_key(found.origin, SEED)
+    with pytest.raises(Contradiction, match="none of the given keys"):
+        checkpoint.verify(case["checkpoint"].encode(), stranger)
+
+
 def test_sixteen_signatures_of_strangers_are_passed_over() -> None:
     text, lines = SIGNED.decode().split("\n\n")
     strangers = "".join(

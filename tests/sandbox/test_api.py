@@ -840,3 +840,55 @@ async def test_a_case_of_telegram_is_answered_word_for_word(case: dict[str, Any]
     assert (response.status_code, response.json()) == (case["http"], case["body"])
     for name, value in case.get("header", {}).items():
         assert response.headers[name] == value
+
+
+# --- public channels --------------------------------------------------------------------------
+
+CHANNEL_ID = -1001234567890
+
+
+async def test_a_public_channel_is_named_in_any_case_and_posts_are_its_own(bot: Bot) -> None:
+    bot.sandbox.channel(CHANNEL_ID, "Tea log", "Tea_Log")
+
+    chat = await bot.ok("getChat", chat_id="@tea_LOG")
+    message = await bot.ok("sendMessage", chat_id="@tea_log", text="Hello")
+
+    assert faults_in_union(chat, ["ChatFullInfo"], "getChat") == []
+    assert faults_in_union(message, ["Message"], "sendMessage") == []
+    facts = {"id": CHANNEL_ID, "type": "channel", "title": "Tea log", "username": "Tea_Log"}
+    assert message["chat"] == message["sender_chat"] == facts
+    assert "from" not in message
+    place = {"chat_id": CHANNEL_ID, "message_id": message["message_id"]}
+    assert (await bot.ok("editMessageText", **place, text="Hi"))["text"] == "Hi"
+
+
+@pytest.mark.parametrize("chat_id", ["tea_log", "@tea", "@", "@tea_log "])
+async def test_what_names_no_channel_is_not_found(chat_id: str, bot: Bot) -> None:
+    bot.sandbox.channel(CHANNEL_ID, "Tea log", "tea_log")
+    for method, more in (("sendMessage", {"text": "Hello"}), ("getChat", {})):
+        response = await bot.call(method, chat_id=chat_id, **more)
+        assert response.json()["description"] == "Bad Request: chat not found"
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "why"),
+    [
+        ({"has_bot": False}, 403, "Forbidden: bot is not a member of the channel chat"),
+        ({"has_kicked_bot": True}, 403, "Forbidden: bot was kicked from the channel chat"),
+        (
+            {"may_bot_post": False},
+            400,
+            "Bad Request: need administrator rights in the channel chat",
+        ),
+    ],
+    ids=str,
+)
+async def test_a_bot_that_may_not_post_is_told_why(
+    facts: dict[str, bool], status: int, why: str, bot: Bot
+) -> None:
+    channel = bot.sandbox.channel(CHANNEL_ID, "Tea log", "tea_log")
+    for name, value in facts.items():
+        setattr(channel, name, value)
+    response = await bot.call("sendMessage", chat_id="@tea_log", text="Hello")
+    assert (response.status_code, response.json()["description"]) == (status, why)
+    assert channel.messages == {}
