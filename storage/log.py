@@ -95,6 +95,18 @@ async def inclusion_path(tx: AsyncConnection, index: int, size: int) -> list[byt
     return merkle.prove(ranges, found.__getitem__)
 
 
+async def inclusion_paths(
+    tx: AsyncConnection, indexes: Sequence[int], size: int
+) -> dict[int, list[bytes]]:
+    """Return the path of each entry; paths of one log share most of what is read."""
+    ranges = {index: merkle.inclusion_ranges(index, size) for index in indexes}
+    wanted = list({node for spans in ranges.values() for node in merkle.nodes_of(spans)})
+    found: dict[Node, bytes] = {}
+    for start in range(0, len(wanted), PAGE):
+        found |= await _nodes(tx, wanted[start : start + PAGE])
+    return {index: merkle.prove(spans, found.__getitem__) for index, spans in ranges.items()}
+
+
 async def entry(tx: AsyncConnection, entry_id: str) -> StoredEntry | None:
     query = _entries().where(log_entry.c.entry_id == entry_id)
     row = (await tx.execute(query)).one_or_none()
