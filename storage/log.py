@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, tuple_, update
+from sqlalchemy import Select, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.proof import merkle
@@ -75,9 +75,16 @@ async def _lock_head(tx: AsyncConnection) -> int:
 async def _nodes(tx: AsyncConnection, wanted: Sequence[Node]) -> dict[Node, bytes]:
     if not wanted:
         return {}
+    by_level: dict[int, list[int]] = {}
+    for node in wanted:
+        by_level.setdefault(node.level, []).append(node.index)
+    # SQLite reads the whole table for (level, index) IN (VALUES …); so each level on its own.
     query = select(log_node).where(
-        tuple_(log_node.c.level, log_node.c.index).in_(
-            [(node.level, node.index) for node in wanted]
+        or_(
+            *(
+                and_(log_node.c.level == level, log_node.c.index.in_(indexes))
+                for level, indexes in by_level.items()
+            )
         )
     )
     return {Node(level, index): value for level, index, value in await tx.execute(query)}

@@ -52,6 +52,7 @@ class _Composer:
         dossier, _ = self.dossier, self.translate
         return {
             "words": self._headings(),
+            "controller": self._controller(),
             "about": self._about(),
             "who": self._who(),
             "stands": [self._stand(stand) for stand in dossier.stands],
@@ -115,6 +116,11 @@ class _Composer:
                 index=index, entry_id=entry_id
             ),
         ]
+
+    def _controller(self) -> str:
+        """Name whoever asked for consent, as their newest text does; empty: nothing was asked."""
+        names = [text.facts["controller"]["name"] for text in self.dossier.texts]
+        return names[-1] if names else ""
 
     # --- the person ---------------------------------------------------------------------------
 
@@ -201,11 +207,11 @@ class _Composer:
         return f"{acted}, {stored}"
 
     def _message_line(self, message: Message) -> str:
-        sending = message.sending
+        sending, _ = message.sending, self.translate
         line = f"{self._time(sending.at)}, {_campaign_name(sending.campaign_number)}, "
-        line += named.state_word(sending.state, self.translate)
+        line += named.state_word(sending.state, _)
         if sending.message_id is not None:
-            line += f", {self.translate('Message id')} {sending.message_id}"
+            line += f", {_('message')} {sending.message_id}"
         return line
 
     def _heading(self, happening: Happening) -> str:
