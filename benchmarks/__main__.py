@@ -5,7 +5,7 @@ import os
 import platform
 import sqlite3
 
-from benchmarks import answers, delivery
+from benchmarks import answers, delivery, dossier
 
 
 def main() -> None:
@@ -15,6 +15,7 @@ def main() -> None:
     )
     asyncio.run(delivery.main())
     asyncio.run(answers.main())
+    asyncio.run(dossier.main())
 
 
 if __name__ == "__main__":
