@@ -5,7 +5,7 @@ import os
 import platform
 import sqlite3
 
-from benchmarks import answers, appending, delivery
+from benchmarks import answers, appending, delivery, dossier
 
 
 def main() -> None:
@@ -16,6 +16,7 @@ def main() -> None:
     asyncio.run(delivery.main())
     asyncio.run(answers.main())
     asyncio.run(appending.main())
+    asyncio.run(dossier.main())
 
 
 if __name__ == "__main__":

@@ -33,15 +33,15 @@ class Permission(StrEnum):
     STAFF = "staff"
     RECOVER = "recover"
     """Decide what may go on after a restore."""
+    DOSSIER = "dossier"
+    """Read everything about one person."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.OWNER: frozenset(Permission),
-    Role.ADMIN: frozenset(
-        {Permission.SEND, Permission.EXPORT, Permission.STATISTICS, Permission.RECOVER}
-    ),
+    Role.ADMIN: frozenset(Permission) - {Permission.STAFF},
     Role.OPERATOR: frozenset({Permission.SEND}),
-    Role.AUDITOR: frozenset({Permission.EXPORT, Permission.STATISTICS}),
+    Role.AUDITOR: frozenset({Permission.EXPORT, Permission.STATISTICS, Permission.DOSSIER}),
 }
 COMMANDS: Final[Mapping[str, Permission]] = {
     "broadcast": Permission.SEND,
@@ -49,6 +49,7 @@ COMMANDS: Final[Mapping[str, Permission]] = {
     "cancel": Permission.SEND,
     "stats": Permission.STATISTICS,
     "export": Permission.EXPORT,
+    "dossier": Permission.DOSSIER,
     "staff": Permission.STAFF,
 }
 """The staff's commands; each is in the menu of those who may use it."""

@@ -7,7 +7,7 @@ from aiogram.enums import ChatType
 from aiogram.types import CallbackQuery
 
 from handlers import faults
-from handlers.admin import exporting, looking, restored
+from handlers.admin import dossier, exporting, looking, restored
 from handlers.customer import answering, basics, leaving, rights, subscriptions
 from handlers.operator import broadcasting, managing
 from handlers.operator.tidying import Tidying
@@ -20,6 +20,7 @@ def private() -> Router:
     router.message.filter(F.chat.type == ChatType.PRIVATE, ~F.from_user.is_bot)
     router.callback_query.filter(is_ours)
     for pattern in (
+        dossier.forwards,  # what somebody else wrote is no word of whoever forwards it here
         leaving.router,  # /stop and the plain words work inside any conversation (promise 8)
         answering.router,
         subscriptions.router,
@@ -28,6 +29,7 @@ def private() -> Router:
         broadcasting.router,
         managing.router,
         exporting.router,
+        dossier.router,
         looking.router,
         restored.router,
     ):

@@ -1,9 +1,9 @@
 """Campaigns and their occurrences. Content and author are sealed under the campaign's own key."""
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import ScalarSelect, Select, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,6 +13,8 @@ from bot.campaigns.states import CampaignState, OccurrenceState, sources
 from bot.privacy.keyring import WrappedKey
 from storage.schema import campaign, data_key, occurrence
 from storage.upsert import insert_missing
+
+PAGE: Final = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +95,15 @@ async def add(
 async def get(tx: AsyncConnection, campaign_id: str) -> StoredCampaign | None:
     row = (await tx.execute(_query().where(campaign.c.id == campaign_id))).one_or_none()
     return None if row is None else _record(row)
+
+
+async def get_many(
+    tx: AsyncConnection, campaign_ids: Sequence[str]
+) -> AsyncIterator[StoredCampaign]:
+    for start in range(0, len(campaign_ids), PAGE):
+        wanted = campaign_ids[start : start + PAGE]
+        for row in await tx.execute(_query().where(campaign.c.id.in_(wanted))):
+            yield _record(row)
 
 
 async def revise(

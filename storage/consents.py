@@ -53,6 +53,8 @@ class StoredEvent:
     delivery_id: str | None = None
     is_undoable: bool = False
     """A withdrawal that ended a consent which held."""
+    written_at: datetime | None = None
+    """Our clock at the end of the event's transaction; `at` is when its update was stored."""
 
 
 def _consent(row: Any) -> Consent:
@@ -111,6 +113,7 @@ async def add_event(tx: AsyncConnection, new: StoredEvent) -> None:
             update_id=new.update_id,
             delivery_id=new.delivery_id,
             undoable=new.is_undoable,
+            written_at=new.written_at,
         )
     )
 
@@ -126,6 +129,7 @@ def _event(row: Any) -> StoredEvent:
         update_id=row.update_id,
         delivery_id=row.delivery_id,
         is_undoable=row.undoable,
+        written_at=row.written_at,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, insert, select, tuple_, update
+from sqlalchemy import Select, and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.proof import merkle
@@ -75,9 +75,16 @@ async def _lock_head(tx: AsyncConnection) -> int:
 async def _nodes(tx: AsyncConnection, wanted: Sequence[Node]) -> dict[Node, bytes]:
     if not wanted:
         return {}
+    by_level: dict[int, list[int]] = {}
+    for node in wanted:
+        by_level.setdefault(node.level, []).append(node.index)
+    # SQLite reads the whole table for (level, index) IN (VALUES …); so each level on its own.
     query = select(log_node).where(
-        tuple_(log_node.c.level, log_node.c.index).in_(
-            [(node.level, node.index) for node in wanted]
+        or_(
+            *(
+                and_(log_node.c.level == level, log_node.c.index.in_(indexes))
+                for level, indexes in by_level.items()
+            )
         )
     )
     return {Node(level, index): value for level, index, value in await tx.execute(query)}
@@ -93,6 +100,18 @@ async def inclusion_path(tx: AsyncConnection, index: int, size: int) -> list[byt
     ranges = merkle.inclusion_ranges(index, size)
     found = await _nodes(tx, merkle.nodes_of(ranges))
     return merkle.prove(ranges, found.__getitem__)
+
+
+async def inclusion_paths(
+    tx: AsyncConnection, indexes: Sequence[int], size: int
+) -> dict[int, list[bytes]]:
+    """Return the path of each entry; paths of one log share most of what is read."""
+    ranges = {index: merkle.inclusion_ranges(index, size) for index in indexes}
+    wanted = list({node for spans in ranges.values() for node in merkle.nodes_of(spans)})
+    found: dict[Node, bytes] = {}
+    for start in range(0, len(wanted), PAGE):
+        found |= await _nodes(tx, wanted[start : start + PAGE])
+    return {index: merkle.prove(spans, found.__getitem__) for index, spans in ranges.items()}
 
 
 async def entry(tx: AsyncConnection, entry_id: str) -> StoredEntry | None:

@@ -239,6 +239,11 @@ consent_event = Table(
     Column("event", String(16), nullable=False),
     Column("purpose_id", PURPOSE_ID, comment="null: the whole person was erased"),
     Column("at", UtcTime, nullable=False),
+    Column(
+        "written_at",
+        UtcTime,
+        comment="our clock at the end of its transaction; null: before migration 0005",
+    ),
     Column("subject_id", SUBJECT_ID, comment="null: erased"),
     Column("update_id", BigInteger, comment="Telegram's update that brought it"),
     Column("delivery_id", DELIVERY_ID, comment="the message under which they left"),

@@ -95,6 +95,7 @@ def build_dispatcher(
         campaign_desk=desks.campaigns,
         aftermath=desks.aftermath,
         exports=core.exports,
+        dossiers=core.dossiers,
         publication=publication,
         drafting=drafting,
         reception=reception,

@@ -3,15 +3,21 @@
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from gettext import NullTranslations
 from pathlib import Path
 
 from bot.app.core import Core, build_core, open_database, open_keys
 from bot.app.core import upgrade as migrate
 from bot.clock import utc_now
 from bot.consent.rules import PurposeId
-from bot.errors import ConfigurationError
+from bot.documents.absence import absence
+from bot.documents.dossier_json import as_json
+from bot.documents.dossier_page import as_page
+from bot.errors import AssentError, ConfigurationError
 from bot.settings import Settings
+from bot.usecases.dossier_facts import Dossier, Wanted
 from bot.usecases.exports import Format, Selection
+from locales import translations
 from storage import migrations, notices
 from storage.database import Database
 
@@ -55,6 +61,29 @@ async def export(
         finally:
             unfinished.unlink(missing_ok=True)
     return lines
+
+
+async def dossier(settings: Settings, out: Path, wanted: Wanted, locale: str) -> int:
+    """Write what is known of one person; return the entry that records it.
+
+    Raises AssentError, in English, where there is nobody to tell of.
+    """
+    at = utc_now()
+    async with _opened(settings) as core:
+        found = await core.dossiers.open(wanted, COMMAND_LINE, at)
+    if not isinstance(found, Dossier):
+        raise AssentError(absence(found, NullTranslations(), settings.zone, "en"))
+    words = translations()[locale]
+    is_page = out.suffix == ".html"
+    content = as_page(found, words, settings.zone, locale) if is_page else as_json(found, words)
+    unfinished = out.with_name(out.name + ".part")
+    _touch_private(unfinished)
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(out)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return found.opening[0]
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from bot.errors import ConfigurationError
 from bot.settings import Settings
 from bot.usecases.checkpoints import Signer
+from bot.usecases.dossiers import DossierDesk
 from bot.usecases.exports import ExportDesk
 from bot.usecases.journal import Journal
 from storage import facts, keystore, migrations, subjects
@@ -29,6 +30,7 @@ class Core:
     journal: Journal
     signer: Signer
     exports: ExportDesk
+    dossiers: DossierDesk
 
 
 @asynccontextmanager
@@ -161,4 +163,5 @@ def build_core(database: Database, opened: Keystore) -> Core:
         journal=journal,
         signer=signer,
         exports=ExportDesk(database=database, journal=journal, signer=signer),
+        dossiers=DossierDesk(database=database, journal=journal, signer=signer),
     )

@@ -56,6 +56,7 @@ def command_words() -> dict[str, str]:
         "cancel": _("Out of any conversation"),
         "stats": _("Numbers"),
         "export": _("The consent log"),
+        "dossier": _("Everything about one person"),
         "staff": _("Who may do what"),
     }
 

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot import logs
 from bot.app.core import why
-from bot.cli import copies, database, evidence, purposes, running
+from bot.cli import copies, database, dossier, evidence, purposes, running
 from bot.cli.console import CANNOT
 from bot.errors import AssentError, ConfigurationError
 from bot.proof.errors import ProofError
@@ -72,5 +72,6 @@ for command in (
     copies.restore,
     evidence.export,
     evidence.verify,
+    dossier.dossier,
 ):
     main.add_command(command)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from bot.clock import Clock, utc_now
 from bot.consent.acts import Act
 from bot.consent.rules import Consent, EventKind, PurposeId
 from bot.proof import canonical
@@ -36,6 +37,8 @@ class EventWriter:
     """Turns a decision about a consent into evidence, inside the decider's transaction."""
 
     journal: Journal
+    clock: Clock = utc_now
+    """Says when an event is written; when it came is told by whoever writes it."""
 
     def nonce(self) -> str:
         """Make 128 bits that nobody can guess, as 22 characters that fit a button."""
@@ -77,6 +80,7 @@ class EventWriter:
             update_id=act.update_id,
             delivery_id=act.delivery_id,
             is_undoable=is_undoable,
+            written_at=self.clock(),
         )
         await consents.add_event(tx, stored)
         return stored

@@ -42,7 +42,8 @@ async def help_(message: Message, state: FSMContext, roles: Roles) -> None:
         text += "\n\n" + _(
             "For staff:\n/broadcast: write to those who agreed\n"
             "/campaigns: what was sent and what became of it\n"
-            "/export: the consent log as a file\n/stats: numbers\n/staff: who may do what\n"
+            "/export: the consent log as a file\n/dossier: everything about one person\n"
+            "/stats: numbers\n/staff: who may do what\n"
             "/cancel: out of any conversation"
         )
     await message.answer(text)

@@ -133,6 +133,13 @@ async def talk(telegram: Sandbox, anna: Person, owner: Person) -> None:
     await anna.wait(CAMPAIGN, seconds=30)
     await anna.send("/stop")
     await anna.wait("unsubscribed")
+    await owner.send(f"/dossier {ANNA_ID}")
+    await owner.wait("keep them safe", seconds=30)
+    await owner.send("/dossier")
+    await owner.wait("Whom is it about")
+    origin = {"type": "user", "date": 1, "sender_user": anna.account.user()}
+    named = await owner.send_body({"text": SAID, "forward_origin": origin})
+    await owner.wait("keep them safe", after=named.id, seconds=30)
 
 
 async def suffer(telegram: Sandbox, anna: Person, database_file: Path, bot: Started) -> None:

@@ -42,11 +42,12 @@ from handlers.routers import include_all
 from storage.database import Database
 
 EVERYONE = None
-SEND, EXPORT, STATISTICS, STAFF = (
+SEND, EXPORT, STATISTICS, STAFF, DOSSIER = (
     Permission.SEND,
     Permission.EXPORT,
     Permission.STATISTICS,
     Permission.STAFF,
+    Permission.DOSSIER,
 )
 EXPECTED: dict[str, Permission | None] = {
     "/start": EVERYONE,
@@ -61,6 +62,7 @@ EXPECTED: dict[str, Permission | None] = {
     "/campaigns": SEND,
     "/cancel": SEND,
     "/export": EXPORT,
+    "/dossier": DOSSIER,
     "/stats": STATISTICS,
     "/staff": STAFF,
     "press a": EVERYONE,
@@ -84,6 +86,8 @@ EXPECTED: dict[str, Permission | None] = {
     "press cv": SEND,
     "press ep": EXPORT,
     "press ew": EXPORT,
+    "press dx": DOSSIER,
+    "typed Looking:person": DOSSIER,
     "typed Writing:content": SEND,
     "typed Writing:links": SEND,
     "typed Writing:erid": SEND,
@@ -98,10 +102,10 @@ EXPECTED: dict[str, Permission | None] = {
 """A new command, button or step needs a line here, and thought about who may use it."""
 MAY: Mapping[Role, set[Permission]] = MappingProxyType(
     {
-        Role.OWNER: {SEND, EXPORT, STATISTICS, STAFF},
-        Role.ADMIN: {SEND, EXPORT, STATISTICS},
+        Role.OWNER: {SEND, EXPORT, STATISTICS, STAFF, DOSSIER},
+        Role.ADMIN: {SEND, EXPORT, STATISTICS, DOSSIER},
         Role.OPERATOR: {SEND},
-        Role.AUDITOR: {EXPORT, STATISTICS},
+        Role.AUDITOR: {EXPORT, STATISTICS, DOSSIER},
     }
 )
 CAMPAIGN = "0" * 32
@@ -114,6 +118,7 @@ PRESSES = {
     "press cv": "cv",
     "press ep": "ep:7",
     "press ew": "ew:7:*",
+    "press dx": "dx",
     "press a": f"a:agree:{'A' * 22}",
     "press t": f"t:{'A' * 22}:1",
     "press l": "l:xx",

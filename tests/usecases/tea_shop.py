@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.app.core import Core, build_core
+from bot.clock import Clock, utc_now
 from bot.consent.acts import Act, Choice, Method, Shown
 from bot.consent.purposes import Catalogue, Controller, Kind, Purpose
 from bot.consent.rules import EntryId, PurposeId, Standing
@@ -92,6 +93,8 @@ class Shop:
     core: Core
     publication: Publication
     flights: Flights = field(default_factory=Flights)
+    clock: Clock = utc_now
+    """When consent events are written; when they came is always said."""
 
     # --- the desks, as bot.app.desks builds them ----------------------------------------------
 
@@ -112,7 +115,7 @@ class Shop:
     def consents(self) -> ConsentDesk:
         return ConsentDesk(
             database=self.database,
-            events=EventWriter(journal=self.core.journal),
+            events=EventWriter(journal=self.core.journal, clock=self.clock),
             people=self.people,
             publication=self.publication,
             recall=self.flights.recall,
