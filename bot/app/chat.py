@@ -94,6 +94,7 @@ def build_dispatcher(
         records=desks.records,
         campaign_desk=desks.campaigns,
         exports=core.exports,
+        hold_desk=desks.holds,
         publication=publication,
         drafting=drafting,
         reception=reception,

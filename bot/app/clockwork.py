@@ -16,11 +16,14 @@ from bot.usecases.campaigns import CampaignDesk
 from bot.usecases.checkpoints import Signer
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.inbox import Inbox
+from bot.usecases.retention import RetentionDesk
 
 log = structlog.get_logger(__name__)
 SCHEDULE_SECONDS: Final = 1
 HOUSEKEEPING_SECONDS: Final = 30
 CHECKPOINT_SECONDS: Final = 60
+RETENTION_SECONDS: Final = 600
+"""How often it is looked whether the last sweep was a day ago: a restart must not lose a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Clockwork:
     campaigns: CampaignDesk
     inbox: Inbox
     signer: Signer
+    retention: RetentionDesk
     clock: Clock
 
     async def run(self) -> None:
@@ -38,6 +42,7 @@ class Clockwork:
         self._every(scheduler, SCHEDULE_SECONDS, self._schedule)
         self._every(scheduler, HOUSEKEEPING_SECONDS, self._keep_house)
         self._every(scheduler, CHECKPOINT_SECONDS, self._sign)
+        self._every(scheduler, RETENTION_SECONDS, self._sweep)
         scheduler.start()
         try:
             await asyncio.Event().wait()
@@ -64,6 +69,14 @@ class Clockwork:
     async def _sign(self) -> None:
         if await self.signer.has_grown():
             await self.signer.sign(self.clock())
+
+    async def _sweep(self) -> None:
+        # A copy that was put back does not know the holds and withdrawals since it was made.
+        if await self.signer.fallen_behind() is not None:
+            return
+        report = await self.retention.sweep_daily(self.clock())
+        if report is not None and not report.tally.is_empty:
+            log.info("privacy.swept", entry=report.index, erased=report.tally.people_erased)
 
 
 def _survives(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

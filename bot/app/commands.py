@@ -42,7 +42,7 @@ async def export(
 
     The file appears whole or not at all, readable by its owner only. Raises ConfigurationError.
     """
-    async with _opened(settings) as core:
+    async with opened(settings) as core:
         if selection.purpose_id is not None:
             await _check_purpose(core.database, selection.purpose_id)
         unfinished = out.with_name(out.name + ".part")
@@ -58,12 +58,13 @@ async def export(
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Core]:
+async def opened(settings: Settings) -> AsyncIterator[Core]:
+    """Open what exists already, for the length of one command. Raises ConfigurationError."""
     _refuse_absent(settings)
     async with open_database(settings) as database:
         await migrate(database)
-        opened, _ = await open_keys(settings, database, origin=None, at=utc_now())
-        yield build_core(database, opened)
+        keys, _ = await open_keys(settings, database, origin=None, at=utc_now())
+        yield build_core(database, keys)
 
 
 def _refuse_absent(settings: Settings) -> None:

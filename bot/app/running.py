@@ -206,6 +206,7 @@ def _start_chat(
         campaigns=desks.campaigns,
         inbox=desks.inbox,
         signer=core.signer,
+        retention=desks.retention,
         clock=utc_now,
     )
     tasks.start(handling.run(), name="conversations")

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot import logs
 from bot.app.core import why
-from bot.cli import database, evidence, purposes, running
+from bot.cli import database, evidence, privacy, purposes, running
 from bot.cli.console import CANNOT
 from bot.errors import AssentError, ConfigurationError
 from bot.proof.errors import ProofError
@@ -68,6 +68,7 @@ for command in (
     running.doctor,
     purposes.purposes,
     database.db,
+    privacy.privacy,
     evidence.export,
     evidence.verify,
 ):

@@ -74,6 +74,9 @@ class Purpose:
     """Whether a change of the text asks everybody again."""
     valid_for: Period | None = None
     keep_proof_for: Period | None = None
+    """How long the proof is kept after the end of the consent; None: until they ask."""
+    keep_proof_rule: Mapping[str, str] | None = None
+    """By which rule of law, by locale. No part of the notice: it explains, it is not agreed to."""
     channels: tuple[str, ...] = ("telegram",)
     requires: tuple[str, ...] = ()
     double_opt_in: bool = False
