@@ -31,11 +31,15 @@ class Permission(StrEnum):
     """Read the consent log."""
     STATISTICS = "statistics"
     STAFF = "staff"
+    PRIVACY = "privacy"
+    """Place and release legal holds."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
     Role.OWNER: frozenset(Permission),
-    Role.ADMIN: frozenset({Permission.SEND, Permission.EXPORT, Permission.STATISTICS}),
+    Role.ADMIN: frozenset(
+        {Permission.SEND, Permission.EXPORT, Permission.STATISTICS, Permission.PRIVACY}
+    ),
     Role.OPERATOR: frozenset({Permission.SEND}),
     Role.AUDITOR: frozenset({Permission.EXPORT, Permission.STATISTICS}),
 }
@@ -46,6 +50,7 @@ COMMANDS: Final[Mapping[str, Permission]] = {
     "stats": Permission.STATISTICS,
     "export": Permission.EXPORT,
     "staff": Permission.STAFF,
+    "hold": Permission.PRIVACY,
 }
 """The staff's commands; each is in the menu of those who may use it."""
 

@@ -7,7 +7,7 @@ from aiogram.enums import ChatType
 from aiogram.types import CallbackQuery
 
 from handlers import faults
-from handlers.admin import exporting, looking
+from handlers.admin import exporting, holding, looking
 from handlers.customer import answering, basics, leaving, rights, subscriptions
 from handlers.operator import broadcasting, managing
 from handlers.operator.tidying import Tidying
@@ -29,6 +29,7 @@ def private() -> Router:
         managing.router,
         exporting.router,
         looking.router,
+        holding.router,
     ):
         part = deepcopy(pattern)  # a router belongs to one dispatcher for ever
         for observer in (part.message, part.callback_query):

@@ -57,6 +57,7 @@ def command_words() -> dict[str, str]:
         "stats": _("Numbers"),
         "export": _("The consent log"),
         "staff": _("Who may do what"),
+        "hold": _("Legal holds"),
     }
 
 

@@ -35,8 +35,8 @@ def check(file: Path | None) -> int:
             click.echo(fault, err=True)
         return FOUND
     click.echo(f"{path}: {doctor.summary(catalogue)}")
-    for term in doctor.terms(catalogue):
-        click.echo(term)
     for warning in (*doctor.sample_warnings(catalogue), *doctor.advisory_warnings(catalogue)):
         click.echo(f"note: {warning}")
+    for term in doctor.terms(catalogue):
+        click.echo(term)
     return 0

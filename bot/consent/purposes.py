@@ -31,6 +31,11 @@ class Period:
         moment: datetime = start + isodate.parse_duration(self.text)
         return moment
 
+    def calendar(self) -> tuple[int, int, int]:
+        """Return years, months and days; a week is seven days, less than a day is left out."""
+        parsed = isodate.parse_duration(self.text, as_timedelta_if_possible=False)
+        return int(parsed.years), int(parsed.months), parsed.tdelta.days
+
     def __str__(self) -> str:
         return self.text
 

@@ -45,6 +45,7 @@ async def help_(message: Message, state: FSMContext, roles: Roles) -> None:
             "/export: the consent log as a file\n/stats: numbers\n/staff: who may do what\n"
             "/cancel: out of any conversation"
         )
+        text += "\n" + _("/hold: proofs that must stay for a dispute")
     await message.answer(text)
 
 

@@ -42,11 +42,12 @@ from handlers.routers import include_all
 from storage.database import Database
 
 EVERYONE = None
-SEND, EXPORT, STATISTICS, STAFF = (
+SEND, EXPORT, STATISTICS, STAFF, PRIVACY = (
     Permission.SEND,
     Permission.EXPORT,
     Permission.STATISTICS,
     Permission.STAFF,
+    Permission.PRIVACY,
 )
 EXPECTED: dict[str, Permission | None] = {
     "/start": EVERYONE,
@@ -63,6 +64,7 @@ EXPECTED: dict[str, Permission | None] = {
     "/export": EXPORT,
     "/stats": STATISTICS,
     "/staff": STAFF,
+    "/hold": PRIVACY,
     "press a": EVERYONE,
     "press t": EVERYONE,
     "press l": EVERYONE,
@@ -84,6 +86,8 @@ EXPECTED: dict[str, Permission | None] = {
     "press cv": SEND,
     "press ep": EXPORT,
     "press ew": EXPORT,
+    "press hl": PRIVACY,
+    "press hr": PRIVACY,
     "typed Writing:content": SEND,
     "typed Writing:links": SEND,
     "typed Writing:erid": SEND,
@@ -98,8 +102,8 @@ EXPECTED: dict[str, Permission | None] = {
 """A new command, button or step needs a line here, and thought about who may use it."""
 MAY: Mapping[Role, set[Permission]] = MappingProxyType(
     {
-        Role.OWNER: {SEND, EXPORT, STATISTICS, STAFF},
-        Role.ADMIN: {SEND, EXPORT, STATISTICS},
+        Role.OWNER: {SEND, EXPORT, STATISTICS, STAFF, PRIVACY},
+        Role.ADMIN: {SEND, EXPORT, STATISTICS, PRIVACY},
         Role.OPERATOR: {SEND},
         Role.AUDITOR: {EXPORT, STATISTICS},
     }
@@ -114,6 +118,8 @@ PRESSES = {
     "press cv": "cv",
     "press ep": "ep:7",
     "press ew": "ew:7:*",
+    "press hl": f"hl:{CAMPAIGN}",
+    "press hr": f"hr:{CAMPAIGN}",
     "press a": f"a:agree:{'A' * 22}",
     "press t": f"t:{'A' * 22}:1",
     "press l": "l:xx",
