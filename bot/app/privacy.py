@@ -3,7 +3,8 @@
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -11,11 +12,27 @@ from bot.app.commands import COMMAND_LINE, opened
 from bot.app.core import Core
 from bot.clock import utc_now
 from bot.consent.rules import SubjectId
+from bot.errors import ConfigurationError
 from bot.settings import Settings
-from bot.usecases.holds import Hold, HoldDesk
+from bot.usecases.holds import (
+    Hold,
+    HoldDesk,
+    HoldError,
+    HoldOfNobody,
+    HoldStands,
+    HoldUnknown,
+    ReasonMissing,
+)
 from bot.usecases.retention import Ahead, Report, RetentionDesk
 from storage.database import Database
 
+FAULTS: Final[dict[type[HoldError], str]] = {
+    HoldOfNobody: "--account: nobody with this id is known; nothing was held",
+    HoldStands: "--account: a hold stands already; see `privacy holds`, release it first",
+    HoldUnknown: "--account: no hold of this person stands; see `privacy holds`",
+    ReasonMissing: "--reason: write one line of at most 500 characters",
+}
+"""What a shell is told; the chat has words of its own."""
 WAL_TRIES: Final = 20
 WAL_PAUSE_SECONDS: Final = 0.25
 
@@ -64,18 +81,29 @@ async def _empty_wal(database: Database) -> bool:
     return False
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """Name the option that is wrong. Raises ConfigurationError."""
+    try:
+        yield
+    except HoldError as error:
+        raise ConfigurationError([FAULTS[type(error)]]) from error
+
+
 async def hold(settings: Settings, account: str, reason: str) -> Hold:
-    """Raises ConfigurationError and what HoldDesk.place raises."""
+    """Raises ConfigurationError."""
     async with opened(settings) as core:
-        return await _holds(core).place(account, reason, COMMAND_LINE, utc_now())
+        with _told():
+            return await _holds(core).place(account, reason, COMMAND_LINE, utc_now())
 
 
 async def release(settings: Settings, account: str) -> tuple[SubjectId, bool]:
     """Release a hold; the second value says whether the person was erased with it."""
     async with opened(settings) as core:
         desk = _holds(core)
-        held = await desk.find(account)
-        is_erased = await desk.release(held.subject_id, COMMAND_LINE, utc_now())
+        with _told():
+            held = await desk.find(account)
+            is_erased = await desk.release(held.subject_id, COMMAND_LINE, utc_now())
         await _empty_wal(core.database)
         return held.subject_id, is_erased
 
