@@ -49,8 +49,9 @@ async def test_a_hold_keeps_proofs_until_it_is_released(shop: Shop, locale: str)
     await owner.press(label.removeprefix("🔓 "), listed)
     asked = await owner.wait(words["ask"])
     await owner.press(words["release"], asked)
-    done = await owner.wait(words["over"])
-    assert words["erased"] in done.text
+    done = await owner.wait(words["erased"])
+    assert words["over"] in done.text
+    assert done.labels == []
     assert query(shop, "SELECT count(*) FROM consent") == [(0,)]
     assert query(shop, "SELECT count(*) FROM legal_hold") == [(0,)]
 
