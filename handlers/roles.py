@@ -35,6 +35,8 @@ class Permission(StrEnum):
     """Decide what may go on after a restore."""
     DOSSIER = "dossier"
     """Read everything about one person."""
+    PRIVACY = "privacy"
+    """Place and release legal holds."""
 
 
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
@@ -51,6 +53,7 @@ COMMANDS: Final[Mapping[str, Permission]] = {
     "export": Permission.EXPORT,
     "dossier": Permission.DOSSIER,
     "staff": Permission.STAFF,
+    "hold": Permission.PRIVACY,
 }
 """The staff's commands; each is in the menu of those who may use it."""
 

@@ -7,7 +7,7 @@ from aiogram.enums import ChatType
 from aiogram.types import CallbackQuery
 
 from handlers import faults
-from handlers.admin import dossier, exporting, looking, restored
+from handlers.admin import dossier, exporting, holding, looking, restored
 from handlers.customer import answering, basics, leaving, rights, subscriptions
 from handlers.operator import broadcasting, managing
 from handlers.operator.tidying import Tidying
@@ -32,6 +32,7 @@ def private() -> Router:
         dossier.router,
         looking.router,
         restored.router,
+        holding.router,
     ):
         part = deepcopy(pattern)  # a router belongs to one dispatcher for ever
         for observer in (part.message, part.callback_query):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ScalarSelect, Select, func, insert, or_, select, update
+from sqlalchemy import ScalarSelect, Select, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.campaigns.campaign import Occurrence
@@ -15,6 +15,8 @@ from storage.schema import campaign, data_key, occurrence
 from storage.upsert import insert_missing
 
 PAGE: Final = 500
+NOBODY = b""
+"""The lookup of an author who was erased."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,3 +285,24 @@ async def set_cursor(tx: AsyncConnection, occurrence_id: str, cursor: str) -> No
     await tx.execute(
         update(occurrence).where(occurrence.c.id == occurrence_id).values(cursor=cursor)
     )
+
+
+async def of_author(tx: AsyncConnection, author_lookup: bytes) -> list[StoredCampaign]:
+    """Whatever an account wrote, drafts too."""
+    query = _query().where(campaign.c.author_lookup == author_lookup).order_by(campaign.c.id)
+    return [_record(row) for row in await tx.execute(query)]
+
+
+async def unlink_author(tx: AsyncConnection, campaign_id: str, sealed: bytes) -> None:
+    """Let nobody be the author; `sealed` says so too. Nobody is told how it goes any more."""
+    await tx.execute(
+        update(campaign)
+        .where(campaign.c.id == campaign_id)
+        .values(author_lookup=NOBODY, sealed=sealed, progress_message_id=None)
+    )
+
+
+async def remove(tx: AsyncConnection, campaign_ids: Sequence[str]) -> None:
+    """Delete campaigns that never began, with the keys of their content."""
+    await tx.execute(delete(campaign).where(campaign.c.id.in_(campaign_ids)))
+    await tx.execute(delete(data_key).where(data_key.c.id.in_(campaign_ids)))

@@ -104,19 +104,20 @@ class Database:
             if connection.sync_connection is not None:
                 await _whole(connection.close())
 
-    async def empty_wal(self, *, is_needed: bool = False) -> None:
+    async def empty_wal(self, *, is_needed: bool = False) -> bool:
         """Empty SQLite's write-ahead log: it keeps earlier versions of pages, erased ones too.
 
-        While somebody reads this is not possible; it is then done by a later call.
+        False: somebody reads, so this is not possible now; it is then done by a later call.
         """
         self._is_wal_to_be_emptied |= is_needed and self.is_sqlite
         if not self._is_wal_to_be_emptied:
-            return
+            return True
         async with self._alone(), self.engine.connect() as connection:
             raw: Any = (await connection.get_raw_connection()).driver_connection
             async with raw.execute("PRAGMA wal_checkpoint(TRUNCATE)") as cursor:
                 (busy, *_sizes) = await cursor.fetchone()
         self._is_wal_to_be_emptied = bool(busy)
+        return not busy
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[None]:

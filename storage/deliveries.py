@@ -347,16 +347,20 @@ async def has_open(tx: AsyncConnection, occurrence_id: str) -> bool:
     return (await tx.execute(query)).one_or_none() is not None
 
 
-async def forget_subject(tx: AsyncConnection, subject_id: SubjectId, at: datetime) -> None:
-    """Erase a person from their deliveries; what was not begun is suppressed."""
+async def suppress_subject(
+    tx: AsyncConnection, subject_id: SubjectId, reason: str, at: datetime
+) -> None:
+    """End whatever to a person was not begun."""
     await tx.execute(
         update(delivery)
-        .where(
-            delivery.c.subject_id == subject_id,
-            delivery.c.state.in_(NOT_BEGUN),
-        )
-        .values(state=DeliveryState.SUPPRESSED, reason="erased", changed_at=at)
+        .where(delivery.c.subject_id == subject_id, delivery.c.state.in_(NOT_BEGUN))
+        .values(state=DeliveryState.SUPPRESSED, reason=reason, changed_at=at)
     )
+
+
+async def forget_subject(tx: AsyncConnection, subject_id: SubjectId, at: datetime) -> None:
+    """Erase a person from their deliveries; what was not begun is suppressed."""
+    await suppress_subject(tx, subject_id, "erased", at)
     await tx.execute(
         update(delivery)
         .where(delivery.c.subject_id == subject_id)

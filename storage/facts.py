@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import fact
-from storage.upsert import upsert
+from storage.upsert import insert_missing, upsert
 
 
 class Fact(StrEnum):
@@ -24,10 +24,21 @@ class Fact(StrEnum):
     ADVERTISING_HELD = "advertising_held"
     """The missing time, while advertising waits for an admin after a restore."""
     BACKED_UP_AT = "backed_up_at"
+    SWEPT_AT = "swept_at"
+    """When the last sweep of proofs that need not be kept came to its end."""
+    SWEEP = "sweep"
+    """What the sweep under way has erased so far: a crash must not lose the count."""
 
 
 async def get(tx: AsyncConnection, name: Fact) -> str | None:
     return (await tx.execute(select(fact.c.value).where(fact.c.name == name))).scalar()
+
+
+async def get_locked(tx: AsyncConnection, name: Fact) -> str | None:
+    """Read a value that only one transaction at a time changes; empty counts as absent."""
+    await insert_missing(tx, fact, [{"name": name.value, "value": ""}])
+    query = select(fact.c.value).where(fact.c.name == name).with_for_update()
+    return (await tx.execute(query)).scalar_one() or None
 
 
 async def put(tx: AsyncConnection, name: Fact, value: str) -> None:

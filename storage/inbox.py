@@ -105,13 +105,14 @@ async def record_attempt(tx: AsyncConnection, update_id: int) -> None:
     )
 
 
-async def remove_of(tx: AsyncConnection, account_lookup: bytes) -> None:
+async def remove_of(
+    tx: AsyncConnection, account_lookup: bytes, *, unless: InboxState | None = None
+) -> None:
     """Empty what a person sent; the ids stay, so that a redelivery makes nobody anew."""
-    await tx.execute(
-        update(inbox)
-        .where(inbox.c.account_lookup == account_lookup)
-        .values(state=InboxState.HANDLED, **GONE)
-    )
+    statement = update(inbox).where(inbox.c.account_lookup == account_lookup)
+    if unless is not None:
+        statement = statement.where(inbox.c.state != unless)
+    await tx.execute(statement.values(state=InboxState.HANDLED, **GONE))
 
 
 async def remove_settled(tx: AsyncConnection, before: datetime) -> None:

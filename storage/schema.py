@@ -105,6 +105,8 @@ purpose = Table(
     Column("current_version", Integer, nullable=False),
     Column("requires", Text, nullable=False, comment="all prerequisites, transitively, spaced"),
     Column("retired", Boolean, nullable=False, comment="no longer in the purposes file"),
+    Column("keep_proof_for", Text, comment="after the end of a consent (ISO 8601)"),
+    Column("keep_proof_rule", Text, comment="by which rule of law, by locale (JSON)"),
 )
 
 notice_version = Table(

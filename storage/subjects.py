@@ -1,5 +1,6 @@
 """People, found by the keyed hash of their account."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -73,6 +74,17 @@ async def lock(tx: AsyncConnection, subject_id: SubjectId) -> bool:
     """
     query = select(subject.c.id).where(subject.c.id == subject_id).with_for_update()
     return (await tx.execute(query)).one_or_none() is not None
+
+
+async def lock_many(tx: AsyncConnection, subject_ids: Sequence[SubjectId]) -> None:
+    """Take the rows of some people, in the order of their ids as everywhere."""
+    query = (
+        select(subject.c.id)
+        .where(subject.c.id.in_(subject_ids))
+        .order_by(subject.c.id)
+        .with_for_update()
+    )
+    (await tx.execute(query)).all()
 
 
 async def add(

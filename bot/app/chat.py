@@ -96,6 +96,7 @@ def build_dispatcher(
         aftermath=desks.aftermath,
         exports=core.exports,
         dossiers=core.dossiers,
+        hold_desk=desks.holds,
         publication=publication,
         drafting=drafting,
         reception=reception,

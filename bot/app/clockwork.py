@@ -17,6 +17,7 @@ from bot.usecases.campaigns import CampaignDesk
 from bot.usecases.checkpoints import Signer
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.inbox import Inbox
+from bot.usecases.retention import RetentionDesk
 from bot.usecases.sealing import SealDesk
 from bot.usecases.stamping import NotStamped, Stamping
 
@@ -27,6 +28,8 @@ CHECKPOINT_SECONDS: Final = 60
 SEAL_SECONDS: Final = 5
 WITNESS_SECONDS: Final = 300
 """How often it is looked whether a stamp or a post is due, and so when a failed one is repeated."""
+RETENTION_SECONDS: Final = 600
+"""How often it is looked whether the last sweep was a day ago: a restart must not lose a day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,7 @@ class Clockwork:
     """None: no time authority is configured."""
     herald: Herald | None
     """None: no public channel is configured."""
+    retention: RetentionDesk
     clock: Clock
 
     async def run(self) -> None:
@@ -52,6 +56,7 @@ class Clockwork:
         self._every(scheduler, SEAL_SECONDS, self._seal)
         self._every(scheduler, WITNESS_SECONDS, self._stamp, is_first_at_once=True)
         self._every(scheduler, WITNESS_SECONDS, self._post, is_first_at_once=True)
+        self._every(scheduler, RETENTION_SECONDS, self._sweep)
         scheduler.start()
         try:
             await asyncio.Event().wait()
@@ -112,6 +117,14 @@ class Clockwork:
         if self.herald is not None:
             await self._sign()
             await self.herald.post_if_due(self.clock())
+
+    async def _sweep(self) -> None:
+        # A copy that was put back does not know the holds and withdrawals since it was made.
+        if await self.signer.fallen_behind() is not None:
+            return
+        report = await self.retention.sweep_daily(self.clock())
+        if report is not None and not report.tally.is_empty:
+            log.info("privacy.swept", entry=report.index, erased=report.tally.people_erased)
 
 
 def _survives(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -48,7 +48,7 @@ async def export(
 
     The file appears whole or not at all, readable by its owner only. Raises ConfigurationError.
     """
-    async with _opened(settings) as core:
+    async with opened(settings) as core:
         if selection.purpose_id is not None:
             await _check_purpose(core.database, selection.purpose_id)
         unfinished = out.with_name(out.name + ".part")
@@ -69,7 +69,7 @@ async def dossier(settings: Settings, out: Path, wanted: Wanted, locale: str) ->
     Raises AssentError, in English, where there is nobody to tell of.
     """
     at = utc_now()
-    async with _opened(settings) as core:
+    async with opened(settings) as core:
         found = await core.dossiers.open(wanted, COMMAND_LINE, at)
     if not isinstance(found, Dossier):
         raise AssentError(absence(found, NullTranslations(), settings.zone, "en"))
@@ -87,12 +87,13 @@ async def dossier(settings: Settings, out: Path, wanted: Wanted, locale: str) ->
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Core]:
+async def opened(settings: Settings) -> AsyncIterator[Core]:
+    """Open what exists already, for the length of one command. Raises ConfigurationError."""
     _refuse_absent(settings)
     async with open_database(settings) as database:
         await migrate(database)
-        opened, _ = await open_keys(settings, database, origin=None, at=utc_now())
-        yield build_core(database, opened)
+        keys, _ = await open_keys(settings, database, origin=None, at=utc_now())
+        yield build_core(database, keys)
 
 
 def _refuse_absent(settings: Settings) -> None:

@@ -11,10 +11,12 @@ from bot.usecases.campaigns import CampaignDesk
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.conversations import Conversations
 from bot.usecases.events import EventWriter
+from bot.usecases.holds import HoldDesk
 from bot.usecases.inbox import Inbox
 from bot.usecases.people import People
 from bot.usecases.publication import Publication
 from bot.usecases.records import RecordDesk
+from bot.usecases.retention import RetentionDesk
 from bot.usecases.sealing import SealDesk
 
 
@@ -30,6 +32,8 @@ class Desks:
     seals: SealDesk
     inbox: Inbox
     conversations: Conversations
+    retention: RetentionDesk
+    holds: HoldDesk
 
 
 def build_desks(
@@ -71,4 +75,6 @@ def build_desks(
         seals=SealDesk(database=core.database, journal=core.journal),
         inbox=Inbox(database=core.database, keyring=core.journal.keyring),
         conversations=Conversations(database=core.database, keyring=core.journal.keyring),
+        retention=RetentionDesk(database=core.database, journal=core.journal),
+        holds=HoldDesk(database=core.database, journal=core.journal, recall=flights.recall),
     )

@@ -300,6 +300,19 @@ def summary(catalogue: Catalogue) -> str:
     return f"{kinds}; in {', '.join(catalogue.locales)}"
 
 
+def terms(catalogue: Catalogue) -> list[str]:
+    """Say for each purpose how long its proofs are kept, and by which rule."""
+    lines = []
+    for purpose in catalogue.purposes:
+        line = f"{purpose.id}: proofs are kept until the person asks for erasure"
+        if purpose.keep_proof_for is not None:
+            line = f"{purpose.id}: proofs are kept {purpose.keep_proof_for} after the consent ended"
+            rule = purpose.keep_proof_rule
+            line += "; no keep_proof_rule" if rule is None else f" ({rule[catalogue.locales[0]]})"
+        lines.append(line)
+    return lines
+
+
 def _accepted(catalogue: Catalogue) -> str:
     taken = [f"{a.id} accepted by {a.accepted_by}" for a in catalogue.advisories]
     return "; ".join(taken) or "none"

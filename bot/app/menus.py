@@ -58,6 +58,7 @@ def command_words() -> dict[str, str]:
         "export": _("The consent log"),
         "dossier": _("Everything about one person"),
         "staff": _("Who may do what"),
+        "hold": _("Legal holds"),
     }
 
 

@@ -200,6 +200,7 @@ def _start_chat(
         seals=desks.seals,
         stamping=build_stamping(settings, core.database),
         herald=_herald(settings, core, bot, chat),
+        retention=desks.retention,
         clock=utc_now,
     )
     tasks.start(handling.run(), name="conversations")

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import ClassVar
 
 from bot.campaigns.content import Content
 from bot.campaigns.states import CampaignState, DeliveryState, OccurrenceState
@@ -59,8 +60,15 @@ class AdvertisingHeld(CampaignError):
 class Author:
     """Who wrote a campaign and is told how it goes. `repr` is empty: it must not reach a log."""
 
+    NOBODY: ClassVar = ""
+    """The account of an author who was erased: the campaign stays, its author does not."""
+
     account: str
     locale: str
+
+    @property
+    def is_nobody(self) -> bool:
+        return self.account == self.NOBODY
 
     def __repr__(self) -> str:
         return "Author(…)"

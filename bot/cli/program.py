@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot import logs
 from bot.app.core import why
-from bot.cli import copies, database, dossier, evidence, purposes, running
+from bot.cli import copies, database, dossier, evidence, privacy, purposes, running
 from bot.cli.console import CANNOT
 from bot.errors import AssentError, ConfigurationError
 from bot.proof.errors import ProofError
@@ -70,6 +70,7 @@ for command in (
     database.db,
     copies.backup,
     copies.restore,
+    privacy.privacy,
     evidence.export,
     evidence.verify,
     dossier.dossier,

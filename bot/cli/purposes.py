@@ -37,4 +37,6 @@ def check(file: Path | None) -> int:
     click.echo(f"{path}: {doctor.summary(catalogue)}")
     for warning in (*doctor.sample_warnings(catalogue), *doctor.advisory_warnings(catalogue)):
         click.echo(f"note: {warning}")
+    for term in doctor.terms(catalogue):
+        click.echo(term)
     return 0

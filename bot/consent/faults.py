@@ -12,6 +12,8 @@ from bot.consent.purposes import TITLE_LIMIT, Period
 
 QUESTION_LIMIT: Final = 3000
 """UTF-16 units of a summary: with title and buttons' explanation it must fit one message."""
+RULE_LIMIT: Final = 200
+"""Characters of a rule of retention: /privacy shows one for each purpose in one message."""
 ID_LIMIT: Final = 48
 """Characters: ids travel in callback_data of 64 bytes (Bot API, InlineKeyboardButton)."""
 PURPOSE_ID: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
@@ -62,7 +64,7 @@ def _localised(file: Readable) -> Iterator[tuple[str, Mapping[str, str]]]:
         yield "controller.name", file.controller.name
         yield "controller.address", file.controller.address
     for purpose in file.purposes:
-        for name in ("title", "summary", "notice", "notice_file"):
+        for name in ("title", "summary", "notice", "notice_file", "keep_proof_rule"):
             texts = getattr(purpose, name)
             if texts is not None:
                 yield f"purpose[{purpose.id}].{name}", texts
@@ -108,9 +110,21 @@ def _purpose_faults(purpose: PurposeTable) -> Iterator[tuple[str, str]]:
         text = getattr(purpose, name)
         if text is not None and not _is_period(text):
             yield f"{key}.{name}", f"{text!r} is not a period; write it like P3Y or P90D"
+    yield from _rule_faults(purpose)
     for channel in purpose.channels:
         if channel not in SERVED_CHANNELS:
             yield f"{key}.channels", f"{channel!r} is not served; served: telegram"
+
+
+def _rule_faults(purpose: PurposeTable) -> Iterator[tuple[str, str]]:
+    key = f"purpose[{purpose.id}].keep_proof_rule"
+    if purpose.keep_proof_rule is not None and purpose.keep_proof_for is None:
+        yield key, "it says why, but not for how long; add keep_proof_for"
+    for locale, rule in (purpose.keep_proof_rule or {}).items():
+        if "\n" in rule.strip():
+            yield f"{key}.{locale}", "a rule is one line"
+        if len(rule) > RULE_LIMIT:
+            yield f"{key}.{locale}", f"{len(rule)} characters; at most {RULE_LIMIT} are shown"
 
 
 def length_fault(key: str, text: str, limit: int) -> Iterator[tuple[str, str]]:

@@ -44,6 +44,7 @@ class PurposeTable(_Strict):
     reask: bool = True
     valid_for: str | None = None
     keep_proof_for: str | None = None
+    keep_proof_rule: Localised | None = None
     channels: list[str] = list(SERVED_CHANNELS)
     requires: list[str] = []
     double_opt_in: bool = False

@@ -213,6 +213,9 @@ def _purpose(purpose: PurposeTable, notice: dict[str, str]) -> Purpose:
         reask=purpose.reask,
         valid_for=_period(purpose.valid_for),
         keep_proof_for=_period(purpose.keep_proof_for),
+        keep_proof_rule=None
+        if purpose.keep_proof_rule is None
+        else _normal(purpose.keep_proof_rule),
         channels=tuple(purpose.channels),
         requires=tuple(purpose.requires),
         double_opt_in=purpose.double_opt_in,

@@ -31,6 +31,11 @@ class Period:
         moment: datetime = start + isodate.parse_duration(self.text)
         return moment
 
+    def calendar(self) -> tuple[int, int, int]:
+        """Return years, months and days; a week is seven days, less than a day is left out."""
+        parsed = isodate.parse_duration(self.text, as_timedelta_if_possible=False)
+        return int(parsed.years), int(parsed.months), parsed.tdelta.days
+
     def __str__(self) -> str:
         return self.text
 
@@ -74,6 +79,9 @@ class Purpose:
     """Whether a change of the text asks everybody again."""
     valid_for: Period | None = None
     keep_proof_for: Period | None = None
+    """How long the proof is kept after the end of the consent; None: until they ask."""
+    keep_proof_rule: Mapping[str, str] | None = None
+    """By which rule of law, by locale. No part of the notice: it explains, it is not agreed to."""
     channels: tuple[str, ...] = ("telegram",)
     requires: tuple[str, ...] = ()
     double_opt_in: bool = False

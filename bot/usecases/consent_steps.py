@@ -42,6 +42,42 @@ class Outcome:
     waits_for_confirmation: bool = False
 
 
+async def end(
+    tx: AsyncConnection,
+    events: EventWriter,
+    person: Person,
+    consent: Consent,
+    event: EventKind,
+    act: Act,
+    at: datetime,
+    *,
+    is_undoable: bool = False,
+) -> StoredEvent:
+    """End one consent: the entry that proves it, and the state, in the caller's transaction."""
+    text = await notices.text(tx, consent.purpose_id, consent.notice_version, consent.locale)
+    assert text is not None, "a consent to a text that was never published"  # noqa: S101
+    written = await events.write(
+        tx, person, event, text, act, at, previous=consent, is_undoable=is_undoable
+    )
+    await consents.put(
+        tx,
+        person.id,
+        Consent(
+            purpose_id=consent.purpose_id,
+            state=rules.state_after(event),
+            entry_id=written.entry_id,
+            notice_version=consent.notice_version,
+            locale=consent.locale,
+            since=at,
+            expires_at=consent.expires_at,
+        ),
+    )
+    if event is EventKind.WITHDRAWN:
+        # A confirmation of before must not confirm what is agreed to later.
+        await prompts.end_confirmations(tx, person.id, consent.purpose_id)
+    return written
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Steps:
     """The steps that answering and leaving share; each takes the open transaction."""
@@ -118,37 +154,12 @@ class Steps:
         at: datetime,
     ) -> StoredEvent:
         terms = await notices.terms(tx)
-        text = await notices.text(tx, consent.purpose_id, consent.notice_version, consent.locale)
-        assert text is not None, "a consent to a text that was never published"  # noqa: S101
-        written = await self.events.write(
-            tx,
-            person,
-            event,
-            text,
-            act,
-            at,
-            previous=consent,
-            is_undoable=event is EventKind.WITHDRAWN
+        is_undoable = (
+            event is EventKind.WITHDRAWN
             and consent.purpose_id in terms
-            and rules.own_standing(consent, terms[consent.purpose_id], at) is Standing.LIVE,
+            and rules.own_standing(consent, terms[consent.purpose_id], at) is Standing.LIVE
         )
-        await consents.put(
-            tx,
-            person.id,
-            Consent(
-                purpose_id=consent.purpose_id,
-                state=rules.state_after(event),
-                entry_id=written.entry_id,
-                notice_version=consent.notice_version,
-                locale=consent.locale,
-                since=at,
-                expires_at=consent.expires_at,
-            ),
-        )
-        if event is EventKind.WITHDRAWN:
-            # A confirmation of before must not confirm what is agreed to later.
-            await prompts.end_confirmations(tx, person.id, consent.purpose_id)
-        return written
+        return await end(tx, self.events, person, consent, event, act, at, is_undoable=is_undoable)
 
     def _purpose(self, purpose_id: PurposeId) -> Purpose:
         return self.publication.catalogue.purpose(purpose_id)

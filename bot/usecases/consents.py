@@ -25,7 +25,7 @@ from bot.usecases.consent_steps import Outcome
 from bot.usecases.consent_views import Views
 from bot.usecases.leaving import Leaving
 from bot.usecases.people import TELEGRAM, Person
-from storage import consents, notices, prompts, subjects
+from storage import consents, holds, notices, prompts, subjects
 from storage.consents import StoredEvent
 from storage.notices import PublishedNotice
 from storage.prompts import Prompt, Step
@@ -216,6 +216,8 @@ class ConsentDesk(Views, Leaving):
         outcome = await self._say_yes(tx, person, prompt, EventKind.GRANTED, act, at, before)
         if person.suppressed:
             await self._lift_suppression(tx, person)
+        # Whoever agrees again wants to be known again: a release erases them no more.
+        await holds.drop_demand(tx, person.id)
         return outcome
 
     async def _held(self, tx: AsyncConnection, person: Person, event: StoredEvent) -> Consent:

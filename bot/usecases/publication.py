@@ -13,7 +13,7 @@ from bot.consent.rules import PurposeId
 from bot.errors import ConfigurationError
 from bot.proof.notice import notice_canonical
 from bot.usecases.journal import Journal
-from storage import notices
+from storage import notices, retention
 from storage.database import Database
 from storage.notices import PublishedNotice
 
@@ -52,6 +52,12 @@ async def publish(
                 position=position,
                 version=version,
                 requires=tuple(PurposeId(p) for p in catalogue.prerequisites(purpose.id)),
+            )
+            await retention.put_rule(
+                tx,
+                purpose_id,
+                period=None if purpose.keep_proof_for is None else str(purpose.keep_proof_for),
+                rule=purpose.keep_proof_rule,
             )
             versions[purpose_id] = version
             for locale in catalogue.locales:

@@ -1,26 +1,23 @@
 """A person's own record: everything kept about them, their proofs, and its end."""
 
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from bot.consent.rules import EntryId, EventKind, SubjectId
+from bot.consent.acts import Act, Method
+from bot.consent.rules import EntryId, SubjectId
 from bot.privacy.envelope import open_json
 from bot.proof import canonical, proof_file
 from bot.usecases.checkpoints import Signer
+from bot.usecases.erasure import Erased, Erasure
 from bot.usecases.events import rfc3339
 from bot.usecases.journal import Journal, opened
 from bot.usecases.people import TELEGRAM, Person
-from bot.usecases.sealing import keep_leaves
 from storage import (
     consents,
-    conversations,
-    deliveries,
     delivery_records,
-    inbox,
-    keys,
+    holds,
     log,
     notices,
     prompts,
@@ -28,6 +25,9 @@ from storage import (
 )
 from storage.consents import StoredEvent
 from storage.database import Database
+from storage.holds import StoredHold
+
+PRESS: Final = Act(method=Method.CALLBACK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +46,7 @@ class RecordDesk:
             events = await consents.events_of_subject(tx, person.id)
             received = await delivery_records.of_subject(tx, person.id)
             asked = await prompts.of_subject(tx, person.id)
+            hold = await holds.get(tx, person.id)
             stored = await log.entries_by_index(tx, [event.index for event in events])
         openings = {
             entry.entry_id: opened(entry.sealed, person.key.secret, entry.hashed)
@@ -65,6 +66,7 @@ class RecordDesk:
                 "paused_until": None
                 if person.paused_until is None
                 else rfc3339(person.paused_until),
+                "legal_hold": None if hold is None else _hold_facts(hold),
             },
             "consents": [
                 {
@@ -137,46 +139,43 @@ class RecordDesk:
             key=self.signer.key,
         )
 
-    async def erase(self, person: Person, at: datetime, *, never_again: bool) -> None:
+    async def is_held(self, person: Person) -> bool:
+        """Whether a legal hold keeps the person's proofs, whatever they ask."""
+        async with self.database.snapshot() as tx:
+            return await holds.get(tx, person.id) is not None
+
+    async def erase(
+        self, person: Person, at: datetime, *, never_again: bool, act: Act = PRESS
+    ) -> Erased:
         """Delete everything of a person; the log keeps entries that nobody can open.
 
         Pressed twice, the second time finds nobody. Only with `never_again` a keyed hash of the
-        account stays, so that nothing ever writes to it.
+        account stays, so that nothing ever writes to it. Under a legal hold everything ends, and
+        only the proofs stay until it is released.
         """
         keyring = self.journal.keyring()
-        lookup = keyring.account_lookup(TELEGRAM, person.profile.account)
+        erasure = Erasure(journal=self.journal)
         async with self.database.transaction() as tx:
             if not await subjects.lock(tx, person.id):
-                return
+                return Erased.GONE
             if never_again:
                 forbidden = keyring.suppression_hash(TELEGRAM, person.profile.account)
                 await subjects.suppress(tx, forbidden, at)
-            await keep_leaves(tx, person)
-            await deliveries.forget_subject(tx, person.id, at)
-            await prompts.remove_of(tx, person.id)
-            await consents.remove_of(tx, person.id)
-            await conversations.remove(tx, lookup)
-            await inbox.remove_of(tx, lookup)
-            await log.erase_payloads(tx, person.id)
-            await subjects.remove(tx, person.id)
-            await keys.destroy(tx, person.id)
-            await self._write_erasure(tx, at)
+            is_held = await holds.get(tx, person.id) is not None
+            if is_held:
+                await erasure.end_under_hold(tx, person, act, at, never_again=never_again)
+            else:
+                lookup = keyring.account_lookup(TELEGRAM, person.profile.account)
+                await erasure.erase(tx, person.id, lookup, at)
         await self.recall(person.id)
         await self.database.empty_wal(is_needed=True)
+        return Erased.HELD if is_held else Erased.GONE
 
-    async def _write_erasure(self, tx: Any, at: datetime) -> None:
-        """Log that somebody was erased; nothing in it says who."""
-        payload = {"erasure": os.urandom(16).hex()}
-        key = await self.journal.house_key(tx)
-        written = await self.journal.write(tx, "subject.erased", payload, at, key=key)
-        await consents.add_event(
-            tx,
-            StoredEvent(
-                index=written.index,
-                entry_id=written.entry_id,
-                event=EventKind.ERASED,
-                purpose_id=None,
-                at=at,
-                subject_id=None,
-            ),
-        )
+
+def _hold_facts(hold: StoredHold) -> dict[str, str | None]:
+    """What a person may know of a hold: not who placed it, nor why (a dispute may depend on it)."""
+    wanted = hold.erasure_wanted_at
+    return {
+        "since": rfc3339(hold.placed_at),
+        "erasure_asked_for": None if wanted is None else rfc3339(wanted),
+    }

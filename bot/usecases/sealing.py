@@ -13,13 +13,12 @@ from typing import Any, Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.clock import Clock
-from bot.consent.rules import EntryId
+from bot.consent.rules import EntryId, SubjectId
 from bot.privacy.keyring import KeyMissing
 from bot.proof import delivery
 from bot.proof.merkle import Frontier
 from bot.usecases.events import rfc3339, software
 from bot.usecases.journal import Journal
-from bot.usecases.people import Person
 from storage import deliveries, keys, seals
 from storage.database import Database
 from storage.seals import DeliveryFacts, Ended
@@ -174,7 +173,7 @@ class SealDesk:
         )
 
 
-async def keep_leaves(tx: AsyncConnection, person: Person) -> None:
+async def keep_leaves(tx: AsyncConnection, subject_id: SubjectId, secret: bytes) -> None:
     """Set the leaves of what a person was sent, before an erasure empties the rows.
 
     Afterwards nobody can compute them: the key that salts them is gone. What is not over yet gets
@@ -182,10 +181,9 @@ async def keep_leaves(tx: AsyncConnection, person: Person) -> None:
     """
     after = ""
     while True:
-        page = await seals.of_subject_without_leaf(tx, person.id, after=after, limit=CHUNK)
+        page = await seals.of_subject_without_leaf(tx, subject_id, after=after, limit=CHUNK)
         if not page:
             return
-        secret = person.key.secret
         leaves = [
             (facts.delivery_id, delivery.leaf(*_opening(facts, secret, secret))) for facts in page
         ]

@@ -46,6 +46,7 @@ async def help_(message: Message, state: FSMContext, roles: Roles) -> None:
             "/stats: numbers\n/staff: who may do what\n"
             "/cancel: out of any conversation"
         )
+        text += "\n" + _("/hold: proofs that must stay for a dispute")
     await message.answer(text)
 
 

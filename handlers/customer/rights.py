@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from typing import Final
 
 from aiogram import Bot, Router
 from aiogram.filters import Command
@@ -11,17 +12,21 @@ from aiogram.types import BufferedInputFile, CallbackQuery, Message
 from bot.campaigns import policy
 from bot.consent.rules import EntryId, PromptUnknown
 from bot.usecases.consents import ConsentDesk
+from bot.usecases.erasure import Erased
 from bot.usecases.people import Person
 from bot.usecases.publication import Publication
 from bot.usecases.records import RecordDesk
 from handlers import screen, words
-from handlers.customer import screens
+from handlers.customer import acts, screens
 from handlers.customer.data import Dismiss, Erase, OpenProof
 from handlers.customer.reception import Reception
+from handlers.customer.terms import in_parts, terms_of_proofs
 from handlers.i18n import _, escape, time_words
 from handlers.screen import Button, Screen
 
 router = Router(name="customer.rights")
+ONE_MESSAGE: Final = 3500
+"""Characters: well below the 4096 UTF-16 units of a message (Bot API, sendMessage: text)."""
 
 
 @router.message(Command("privacy", ignore_case=True))
@@ -48,7 +53,9 @@ async def privacy(
         address=escape(controller.address[locale]),
         contact=escape(controller.contact),
     )
-    await message.answer(text)
+    lines = [text, "", *terms_of_proofs(publication.catalogue, locale)]
+    for part in in_parts(lines, ONE_MESSAGE):
+        await message.answer(part)
 
 
 @router.message(Command("mydata", ignore_case=True))
@@ -133,16 +140,14 @@ async def proof(
 
 
 @router.message(Command("forget", ignore_case=True))
-async def forget(message: Message, person: Person, state: FSMContext, bot: Bot) -> None:
+async def forget(
+    message: Message, person: Person, state: FSMContext, records: RecordDesk, bot: Bot
+) -> None:
     """Say what goes and what stays; one press then erases (contract)."""
-    del person
     await state.clear()
-    text = _(
-        "<b>Delete everything?</b>\n\n"
-        "<b>Goes at once:</b> your account, name, answers, the messages' records, and whatever "
-        "would open your proofs. You receive no more messages. It cannot be undone.\n\n"
-        "<b>Stays:</b> entries of the log that nobody can read any more. We can then no longer "
-        "show that you agreed or left; if you may want to, take your proof first.\n\n"
+    is_held = await records.is_held(person)
+    text = _under_hold() if is_held else _what_goes()
+    text += "\n\n" + _(
         "If you choose «Erase, and never write to me again», a code made from your account stays "
         "too, so that nothing ever writes to you unless you ask for it."
     )
@@ -160,6 +165,28 @@ async def forget(message: Message, person: Person, state: FSMContext, bot: Bot) 
     await screen.send(bot, message.chat.id, Screen(text=text, rows=rows))
 
 
+def _what_goes() -> str:
+    return _(
+        "<b>Delete everything?</b>\n\n"
+        "<b>Goes at once:</b> your account, name, answers, the messages' records, and whatever "
+        "would open your proofs. You receive no more messages. It cannot be undone.\n\n"
+        "<b>Stays:</b> entries of the log that nobody can read any more. We can then no longer "
+        "show that you agreed or left; if you may want to, take your proof first."
+    )
+
+
+def _under_hold() -> str:
+    return _(
+        "<b>Delete everything?</b>\n\n"
+        "The proofs of your answers are needed for a dispute (a legal hold stands). Until it is "
+        "over, we must not delete them.\n\n"
+        "<b>Ends at once:</b> whatever you agreed to. You receive no more messages.\n\n"
+        "<b>Stays until the hold is released:</b> your account, your name, the proofs of your "
+        "answers and which messages you got. Then it is deleted without your asking again. If you "
+        "agree to something before that, the deletion is called off."
+    )
+
+
 @router.callback_query(Erase.filter())
 async def erase(
     query: CallbackQuery,
@@ -167,16 +194,26 @@ async def erase(
     person: Person | None,
     records: RecordDesk,
     bot: Bot,
+    update_id: int,
     stored_at: datetime,
 ) -> None:
     """Erase whoever presses; a second press finds nobody and says the same."""
+    erased = Erased.GONE
     if person is not None:
-        await records.erase(person, stored_at, never_again=callback_data.never_again)
+        act = acts.of_press(query, update_id)
+        erased = await records.erase(
+            person, stored_at, never_again=callback_data.never_again, act=act
+        )
     await screen.acknowledge(query)
-    done = Screen(
-        text=_(
-            "Everything about you is deleted. We will not write to you.\n"
+    text = _(
+        "Everything about you is deleted. We will not write to you.\n"
+        "If you ever want to come back: /start"
+    )
+    if erased is Erased.HELD:
+        text = _(
+            "Everything that you agreed to has ended. We will not write to you.\n\n"
+            "The proofs of your answers stay until a legal hold is released; then everything about "
+            "you is deleted. If you agree to something before that, the deletion is called off.\n"
             "If you ever want to come back: /start"
         )
-    )
-    await screen.put(bot, query.from_user.id, screen.pressed_message(query), done)
+    await screen.put(bot, query.from_user.id, screen.pressed_message(query), Screen(text=text))

@@ -50,6 +50,9 @@ class Teller:
 
     async def _look(self) -> None:
         for campaign, report in await self.desk.to_announce():
+            if campaign.author.is_nobody:
+                await self._told(campaign, None)  # whoever wrote it was erased
+                continue
             try:
                 await self._announce(campaign, report)
             except TelegramForbiddenError:
@@ -62,6 +65,8 @@ class Teller:
     async def _refresh_bars(self) -> None:
         now = asyncio.get_running_loop().time()
         for campaign in await self.desk.running():
+            if campaign.author.is_nobody:
+                continue
             self._seen_at.setdefault(campaign.id, now)
             if now - self._edited_at.get(campaign.id, 0) >= BAR_SECONDS:
                 self._edited_at[campaign.id] = now

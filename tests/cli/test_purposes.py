@@ -14,8 +14,10 @@ async def test_a_good_file_is_summed_up(program: Program, files: Path) -> None:
     done = await program.run("purposes", "check", str(path))
     assert done.status == 0
     assert done.err == ""
-    [line] = done.out.splitlines()
+    line, *terms = done.out.splitlines()
     assert line.startswith(str(path))
+    assert [term.split(":")[0] for term in terms] == ["personal-data", "orders", "offers"]
+    assert all("kept P3Y after the consent ended (общий срок" in term for term in terms)
     for purpose_id in ("personal-data", "orders", "offers"):
         assert purpose_id in line
 

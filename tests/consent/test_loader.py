@@ -275,6 +275,26 @@ FAULTS = [
         id="no notice",
     ),
     pytest.param(
+        [('"P90D"', '"P90D"\nkeep_proof_rule = { ru = "закон" }')],
+        "purpose[offers].keep_proof_rule.en: missing",
+        id="a rule without a locale",
+    ),
+    pytest.param(
+        [('"P90D"', '"P90D"\nkeep_proof_rule = { ru = "закон", en = "one\\ntwo" }')],
+        "purpose[offers].keep_proof_rule.en: a rule is one line",
+        id="a rule of two lines",
+    ),
+    pytest.param(
+        [('"P90D"', f'"P90D"\nkeep_proof_rule = {{ ru = "закон", en = "{"x" * 201}" }}')],
+        "purpose[offers].keep_proof_rule.en: 201 characters; at most 200",
+        id="a long rule",
+    ),
+    pytest.param(
+        [('keep_proof_for = "P90D"', 'keep_proof_rule = { ru = "закон", en = "law" }')],
+        "purpose[offers].keep_proof_rule: it says why, but not for how long",
+        id="a rule without a term",
+    ),
+    pytest.param(
         [("keep_proof_for", "keep_proofs_for")],
         "purpose[offers].keep_proofs_for: unknown key",
         id="unknown key",

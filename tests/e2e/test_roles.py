@@ -42,12 +42,13 @@ from handlers.routers import include_all
 from storage.database import Database
 
 EVERYONE = None
-SEND, EXPORT, STATISTICS, STAFF, DOSSIER = (
+SEND, EXPORT, STATISTICS, STAFF, DOSSIER, PRIVACY = (
     Permission.SEND,
     Permission.EXPORT,
     Permission.STATISTICS,
     Permission.STAFF,
     Permission.DOSSIER,
+    Permission.PRIVACY,
 )
 EXPECTED: dict[str, Permission | None] = {
     "/start": EVERYONE,
@@ -65,6 +66,7 @@ EXPECTED: dict[str, Permission | None] = {
     "/dossier": DOSSIER,
     "/stats": STATISTICS,
     "/staff": STAFF,
+    "/hold": PRIVACY,
     "press a": EVERYONE,
     "press t": EVERYONE,
     "press l": EVERYONE,
@@ -88,6 +90,8 @@ EXPECTED: dict[str, Permission | None] = {
     "press ew": EXPORT,
     "press dx": DOSSIER,
     "typed Looking:person": DOSSIER,
+    "press hl": PRIVACY,
+    "press hr": PRIVACY,
     "typed Writing:content": SEND,
     "typed Writing:links": SEND,
     "typed Writing:erid": SEND,
@@ -102,8 +106,8 @@ EXPECTED: dict[str, Permission | None] = {
 """A new command, button or step needs a line here, and thought about who may use it."""
 MAY: Mapping[Role, set[Permission]] = MappingProxyType(
     {
-        Role.OWNER: {SEND, EXPORT, STATISTICS, STAFF, DOSSIER},
-        Role.ADMIN: {SEND, EXPORT, STATISTICS, DOSSIER},
+        Role.OWNER: {SEND, EXPORT, STATISTICS, STAFF, DOSSIER, PRIVACY},
+        Role.ADMIN: {SEND, EXPORT, STATISTICS, DOSSIER, PRIVACY},
         Role.OPERATOR: {SEND},
         Role.AUDITOR: {EXPORT, STATISTICS, DOSSIER},
     }
@@ -119,6 +123,8 @@ PRESSES = {
     "press ep": "ep:7",
     "press ew": "ew:7:*",
     "press dx": "dx",
+    "press hl": f"hl:{CAMPAIGN}",
+    "press hr": f"hr:{CAMPAIGN}",
     "press a": f"a:agree:{'A' * 22}",
     "press t": f"t:{'A' * 22}:1",
     "press l": "l:xx",

@@ -26,7 +26,7 @@ async def test_all_migrations_together_equal_the_schema(database: Database) -> N
         assert await tx.run_sync(differences) == []
 
 
-@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005"])
+@pytest.mark.parametrize("revision", ["0001", "0002", "0003", "0004", "0005", "0006"])
 async def test_each_migration_can_be_taken_back(empty_database: Database, revision: str) -> None:
     await migrations.upgrade(empty_database, revision)
     before = str(int(revision) - 1).zfill(4)

@@ -20,11 +20,13 @@ from bot.usecases.consent_steps import Outcome
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.conversations import Conversations
 from bot.usecases.events import EventWriter
+from bot.usecases.holds import HoldDesk
 from bot.usecases.inbox import Inbox
 from bot.usecases.journal import opened
 from bot.usecases.people import People, Person
 from bot.usecases.publication import Publication, publish
 from bot.usecases.records import RecordDesk
+from bot.usecases.retention import RetentionDesk
 from bot.usecases.sealing import SealDesk
 from storage import consents, keys, keystore, log, migrations
 from storage.consents import StoredEvent
@@ -142,6 +144,16 @@ class Shop:
     @property
     def seals(self) -> SealDesk:
         return SealDesk(database=self.database, journal=self.core.journal)
+
+    @property
+    def retention(self) -> RetentionDesk:
+        return RetentionDesk(database=self.database, journal=self.core.journal)
+
+    @property
+    def holds(self) -> HoldDesk:
+        return HoldDesk(
+            database=self.database, journal=self.core.journal, recall=self.flights.recall
+        )
 
     @property
     def inbox(self) -> Inbox:

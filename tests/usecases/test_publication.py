@@ -62,7 +62,14 @@ async def test_whatever_is_hashed_makes_a_new_version_when_it_changes(
 
 async def test_what_nobody_agrees_to_makes_no_new_version(shop: Shop) -> None:
     await shop.publish(purpose(NEWS))
-    changed = purpose(NEWS, double_opt_in=True, keep_proof_for=Period("P1Y"), reask=False)
+    law = {"ru": "закон", "en": "law"}
+    changed = purpose(
+        NEWS,
+        double_opt_in=True,
+        keep_proof_for=Period("P1Y"),
+        keep_proof_rule=law,
+        reask=False,
+    )
     assert (await shop.publish(changed)).versions[NEWS] == 1
 
 
