@@ -42,11 +42,12 @@ from handlers.routers import include_all
 from storage.database import Database
 
 EVERYONE = None
-SEND, EXPORT, STATISTICS, STAFF, DOSSIER, PRIVACY = (
+SEND, EXPORT, STATISTICS, STAFF, RECOVER, DOSSIER, PRIVACY = (
     Permission.SEND,
     Permission.EXPORT,
     Permission.STATISTICS,
     Permission.STAFF,
+    Permission.RECOVER,
     Permission.DOSSIER,
     Permission.PRIVACY,
 )
@@ -89,6 +90,7 @@ EXPECTED: dict[str, Permission | None] = {
     "press ep": EXPORT,
     "press ew": EXPORT,
     "press dx": DOSSIER,
+    "press rg": RECOVER,
     "typed Looking:person": DOSSIER,
     "press hl": PRIVACY,
     "press hr": PRIVACY,
@@ -106,8 +108,8 @@ EXPECTED: dict[str, Permission | None] = {
 """A new command, button or step needs a line here, and thought about who may use it."""
 MAY: Mapping[Role, set[Permission]] = MappingProxyType(
     {
-        Role.OWNER: {SEND, EXPORT, STATISTICS, STAFF, DOSSIER, PRIVACY},
-        Role.ADMIN: {SEND, EXPORT, STATISTICS, DOSSIER, PRIVACY},
+        Role.OWNER: {SEND, EXPORT, STATISTICS, STAFF, RECOVER, DOSSIER, PRIVACY},
+        Role.ADMIN: {SEND, EXPORT, STATISTICS, RECOVER, DOSSIER, PRIVACY},
         Role.OPERATOR: {SEND},
         Role.AUDITOR: {EXPORT, STATISTICS, DOSSIER},
     }
@@ -123,6 +125,7 @@ PRESSES = {
     "press ep": "ep:7",
     "press ew": "ew:7:*",
     "press dx": "dx",
+    "press rg": "rg",
     "press hl": f"hl:{CAMPAIGN}",
     "press hr": f"hr:{CAMPAIGN}",
     "press a": f"a:agree:{'A' * 22}",
