@@ -123,9 +123,9 @@ class BundleWriter:
         """Add the next leaf that the seal at this index covers."""
         self._line(DELIVERIES, {"index": index, "leaf": leaf.hex()})
 
-    def add_delivery(self, index: int, salt: bytes, payload: Mapping[str, Any]) -> None:
+    def add_delivery(self, index: int, salt: str, payload: Mapping[str, Any]) -> None:
         """Add the next delivery that the seal at this index covers, opened."""
-        self._line(DELIVERIES, {"index": index, "payload": dict(payload), "salt": salt.hex()})
+        self._line(DELIVERIES, {"index": index, "payload": dict(payload), "salt": salt})
 
     def add_checkpoint(self, size: int, note: str) -> None:
         """Add an earlier checkpoint; they ascend by size."""

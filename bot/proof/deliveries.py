@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from bot.proof import canonical, delivery
 from bot.proof.entry import TIME
-from bot.proof.errors import Contradiction
+from bot.proof.errors import Contradiction, ProofError
 from bot.proof.ledger import Ledger, Rest
 from bot.proof.merkle import Frontier
 from bot.proof.payload import Choice
@@ -18,8 +18,6 @@ from bot.proof.report import Report
 NAME: Final = "deliveries.jsonl"
 HEX: Final = re.compile(r"[0-9a-f]{64}")
 WENT_OUT: Final = frozenset({"sent", "uncertain"})
-NEEDED: Final = ("campaign", "delivery", "occurrence", "purpose", "state", "time")
-OPTIONAL: Final = ("consent_entry", "message_id", "reason", "subject")
 SHARED: Final = ("campaign", "occurrence", "purpose")
 """What every delivery says as its seal does."""
 CROSSING: Final = timedelta(seconds=60)
@@ -140,34 +138,20 @@ def _read(lines: Iterator[bytes]) -> Iterator[Listed]:
 
 
 def _listed(facts: dict[str, Any]) -> Listed | None:
-    index = facts.get("index")
+    index, leaf = facts.get("index"), facts.get("leaf")
     if type(index) is not int:
         return None
-    if facts.keys() == {"index", "leaf"}:
-        return Listed(index=index, leaf=bytes.fromhex(facts["leaf"]), payload=None) if (
-            _is_hex(facts["leaf"])
-        ) else None
-    if facts.keys() != {"index", "payload", "salt"} or not _is_hex(facts["salt"]):
+    if facts.keys() == {"index", "leaf"} and isinstance(leaf, str) and HEX.fullmatch(leaf):
+        return Listed(index=index, leaf=bytes.fromhex(leaf), payload=None)
+    if facts.keys() != {"index", "payload", "salt"}:
         return None
     payload = facts["payload"]
-    if not _is_in_form(payload):
-        return None
-    leaf = delivery.leaf(bytes.fromhex(facts["salt"]), payload)
-    return Listed(index=index, leaf=leaf, payload=payload)
-
-
-def _is_hex(value: Any) -> bool:
-    return isinstance(value, str) and HEX.fullmatch(value) is not None
-
-
-def _is_in_form(payload: Any) -> bool:
-    return (
-        isinstance(payload, dict)
-        and payload.keys() >= set(NEEDED)
-        and payload.keys() <= {*NEEDED, *OPTIONAL}
-        and all(isinstance(value, str) for value in payload.values())
-        and TIME.fullmatch(payload["time"]) is not None
-    )
+    try:
+        return Listed(
+            index=index, leaf=delivery.check_opening(facts["salt"], payload), payload=payload
+        )
+    except ProofError as error:
+        raise Contradiction(f"entry {index}: {error}") from error
 
 
 def _told(counts: Mapping[str, Any]) -> str:
@@ -182,9 +166,12 @@ def check_consents(ledger: Ledger, report: Report, *, has_gaps: bool) -> None:
 
     `has_gaps`: entries were changed or removed, so that a consent may be one of them.
     """
-    unseen = 0
+    unseen = erased = 0
     for rest in ledger.rests():
         if has_gaps and rest.consent is not None and rest.consent_number is None:
+            continue
+        if rest.subject is None:
+            erased += 1
             continue
         fault = _fault_of_place(rest)
         if fault is None and rest.event is None:
@@ -195,6 +182,8 @@ def check_consents(ledger: Ledger, report: Report, *, has_gaps: bool) -> None:
             _check_time(rest, report)
         elif fault is not None:
             report.fail(f"{_name(rest)}: {fault}")
+    if erased:
+        report.remark(f"{erased} opened sends went to people who were erased before the seal")
     if unseen:
         report.remark(f"{unseen} opened sends rest on consents that are not opened here")
 
@@ -219,7 +208,7 @@ def _fault_of_consent(rest: Rest) -> str | None:
         return f"it rests on entry {number}, which is {rest.event}"
     if rest.purpose != rest.what:
         return f"it is of purpose {rest.purpose}, its consent, entry {number}, of {rest.what}"
-    if rest.subject is not None and rest.subject != rest.who:
+    if rest.subject != rest.who:
         return f"it went to {rest.subject}, its consent, entry {number}, is of {rest.who}"
     if rest.time < rest.since:
         return f"it ended at {rest.time}, its consent, entry {number}, is of {rest.since}"

@@ -172,7 +172,7 @@ def written(
                 writer.add_notice(notice_canonical(each.payload["notice"]).decode(), each.id)
             for sealed in each.deliveries:
                 if choice.opens_delivery(sealed.payload):
-                    writer.add_delivery(index, sealed.salt, sealed.payload)
+                    writer.add_delivery(index, sealed.salt.hex(), sealed.payload)
                 else:
                     writer.add_closed_delivery(index, sealed.leaf)
         for size in checkpoints:
