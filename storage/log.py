@@ -124,6 +124,23 @@ async def entries(
         start = page[-1].index + 1
 
 
+async def leaves(tx: AsyncConnection, size: int) -> AsyncIterator[list[bytes]]:
+    """Read the leaf hashes as the tree has them, page by page: they tell a changed entry."""
+    start = 0
+    while start < size:
+        query = (
+            select(log_node.c.hash)
+            .where(log_node.c.level == 0, log_node.c.index >= start, log_node.c.index < size)
+            .order_by(log_node.c.index)
+            .limit(PAGE)
+        )
+        page = [value for (value,) in await tx.execute(query)]
+        if not page:
+            return
+        yield page
+        start += len(page)
+
+
 def _entries() -> Select[Any]:
     return select(
         log_entry.c.index,
@@ -157,3 +174,15 @@ async def latest_checkpoint(tx: AsyncConnection) -> tuple[int, str] | None:
     query = select(checkpoint).order_by(checkpoint.c.size.desc()).limit(1)
     row = (await tx.execute(query)).one_or_none()
     return None if row is None else (row.size, row.note)
+
+
+async def checkpoints_around(tx: AsyncConnection, index: int) -> list[tuple[int, str]]:
+    """Return the last checkpoint that does not cover an entry, and the first one that does."""
+    query = select(checkpoint.c.size, checkpoint.c.note)
+    before = query.where(checkpoint.c.size <= index).order_by(checkpoint.c.size.desc())
+    after = query.where(checkpoint.c.size > index).order_by(checkpoint.c.size)
+    return [
+        (row.size, row.note)
+        for side in (before, after)
+        for row in await tx.execute(side.limit(1))
+    ]

@@ -32,7 +32,12 @@ def sign(checkpoint: Checkpoint, seed: bytes) -> str:
 
 def verify(signed: bytes, key: VerifierKey) -> Checkpoint:
     """Read a checkpoint that the key signed. Raises UnusableFile or Contradiction."""
-    lines = note.verify(signed, key).split("\n")[:-1]
+    return parse(note.verify(signed, key))
+
+
+def parse(text: str) -> Checkpoint:
+    """Read the text of a checkpoint, whoever signed it. Raises UnusableFile."""
+    lines = text.split("\n")[:-1]
     if len(lines) < LINES or not all(lines[:LINES]):
         raise UnusableFile("a checkpoint needs origin, size and root")
     origin, size, root_text = lines[:LINES]

@@ -109,17 +109,17 @@ LATER = entry.rfc3339(AT.replace(minute=30))
 def test_a_selection_begins_with_its_start_and_stops_before_its_end(
     selection: dict[str, str], *, is_taken: bool
 ) -> None:
-    assert payload.is_selected(selection, ANNA.entry, ANNA.payload) is is_taken
+    assert payload.Choice(selection).takes(ANNA.entry, ANNA.payload) is is_taken
 
 
 @pytest.mark.parametrize("opened", [None, {}])
 def test_a_closed_entry_belongs_to_no_single_purpose(opened: dict[str, Any] | None) -> None:
-    assert payload.is_selected({}, GONE.entry, opened)
-    assert not payload.is_selected({"purpose": "news"}, GONE.entry, opened)
+    assert payload.Choice({}).takes(GONE.entry, opened)
+    assert not payload.Choice({"purpose": "news"}).takes(GONE.entry, opened)
 
 
 def test_only_consents_and_erasures_have_rows() -> None:
-    chosen = [each for each in LOG if payload.is_selected({}, each.entry, each.payload)]
+    chosen = [each for each in LOG if payload.Choice({}).takes(each.entry, each.payload)]
     assert TEXT not in chosen
     assert chosen == list(LOG[1:])
     assert BORIS in chosen
