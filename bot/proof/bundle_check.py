@@ -152,9 +152,7 @@ class _Entries:
         self.openings = openings(members.lines(bundle.PAYLOADS))
         self.opening = next(self.openings, None)
         self.tables = Tables(members.lines(bundle.CSV), members.lines(bundle.JSONL), report.fail)
-        self.deliveries = Deliveries(
-            members.lines(bundle.DELIVERIES), self.choice, ledger, report
-        )
+        self.deliveries = Deliveries(members.lines(bundle.DELIVERIES), self.choice, ledger, report)
         self.has_gaps = False
         """Entries were changed or removed: what refers to them is no fault of its own."""
 

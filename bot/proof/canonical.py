@@ -37,17 +37,21 @@ def canonical_bytes(facts: Any) -> bytes:
 def _is_plain(facts: Any) -> bool:
     """Whether the standard library writes these facts as RFC 8785 does. Refuses floats."""
     kind = type(facts)
+    is_plain = kind in PLAIN
     if kind is dict:
+        is_plain = all(type(name) is str and name.isascii() for name in facts)
         # Every member is looked at, not only up to the first odd one: none may be a float.
-        return all(
-            [type(name) is str and name.isascii() for name in facts]
-            + [_is_plain(value) for value in facts.values()]
-        )
-    if kind is list or kind is tuple:
-        return all([_is_plain(value) for value in facts])
-    if isinstance(facts, float):
+        for value in facts.values():
+            is_plain &= _is_plain(value)
+    elif kind is list or kind is tuple:
+        is_plain = True
+        for value in facts:
+            is_plain &= _is_plain(value)
+    elif isinstance(facts, float):
         raise UnusableFile("a float has no place in hashed facts")
-    return kind in PLAIN and (kind is not int or -MAX_INTEGER <= facts <= MAX_INTEGER)
+    elif kind is int:
+        is_plain = -MAX_INTEGER <= facts <= MAX_INTEGER
+    return is_plain
 
 
 def parse(data: bytes) -> Any:
@@ -68,7 +72,7 @@ def parse(data: bytes) -> Any:
     return facts
 
 
-def _refuse_float(text: str) -> NoReturn:
+def _refuse_float(_text: str) -> NoReturn:
     raise UnusableFile("a float has no place in hashed facts")
 
 
