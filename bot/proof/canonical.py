@@ -12,8 +12,6 @@ from bot.proof.errors import UnusableFile
 MAX_INTEGER: Final = 2**53 - 1
 """Beyond it a number is not the same in every reader (RFC 8785 §3.2.2.3, IEEE 754)."""
 PLAIN: Final = frozenset({str, int, bool, type(None)})
-ASTRAL: Final = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")
-"""How characters beyond U+FFFF begin in UTF-8."""
 
 # The encoder of the standard library writes the same bytes as RFC 8785 asks, many times faster
 # than rfc8785, unless there are floats, large numbers, or keys that sort otherwise in UTF-16.
@@ -61,15 +59,22 @@ def parse(data: bytes) -> Any:
     """
     try:
         text = data.decode()
-        facts = _read(text)
+        facts, _end = _read(text)  # what follows, even a blank, is not written again
         is_canonical = _write(facts) == text
     except (ValueError, RecursionError) as error:
         raise UnusableFile("not JSON in canonical form (RFC 8785)") from error
-    if any(byte in data for byte in ASTRAL) and not _is_plain(facts):
+    if _has_astral(data) and not _is_plain(facts):
         is_canonical = canonical_bytes(facts) == data
     if not is_canonical:
         raise UnusableFile("JSON that is not in canonical form (RFC 8785)")
     return facts
+
+
+def _has_astral(data: bytes) -> bool:
+    """Whether there is a character beyond U+FFFF, by how they begin in UTF-8."""
+    return (
+        b"\xf0" in data or b"\xf1" in data or b"\xf2" in data or b"\xf3" in data or b"\xf4" in data
+    )
 
 
 def _refuse_float(_text: str) -> NoReturn:
@@ -85,7 +90,7 @@ def _integer(text: str) -> int:
 
 _read = json.JSONDecoder(
     parse_float=_refuse_float, parse_int=_integer, parse_constant=_refuse_float
-).decode
+).raw_decode
 
 
 def parse_loosely(data: bytes) -> Any:
