@@ -182,7 +182,5 @@ async def checkpoints_around(tx: AsyncConnection, index: int) -> list[tuple[int,
     before = query.where(checkpoint.c.size <= index).order_by(checkpoint.c.size.desc())
     after = query.where(checkpoint.c.size > index).order_by(checkpoint.c.size)
     return [
-        (row.size, row.note)
-        for side in (before, after)
-        for row in await tx.execute(side.limit(1))
+        (row.size, row.note) for side in (before, after) for row in await tx.execute(side.limit(1))
     ]

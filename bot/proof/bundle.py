@@ -13,7 +13,7 @@ from bot.proof import archive, canonical
 from bot.proof.entry import Entry
 from bot.proof.note import VerifierKey
 from bot.proof.page import page
-from bot.proof.payload import COLUMNS, SEAL, csv_line, csv_row, json_line, row
+from bot.proof.payload import COLUMNS, SEAL, csv_line, row, table_lines
 from bot.proof.summary import Counts, summary_page
 from bot.proof.words import README
 
@@ -109,10 +109,10 @@ class BundleWriter:
             if read.type == SEAL:
                 self._counts.add_seal(payload)
         if in_table:
-            line = row(index, read, payload)
-            self._open[CSV].write(csv_row(line))
-            self._open[JSONL].write(json_line(line))
-            self._counts.add(line)
+            csv, json = table_lines(index, read, payload)
+            self._open[CSV].write(csv)
+            self._open[JSONL].write(json)
+            self._counts.add(row(index, read, payload))
 
     def add_notice(self, notice: str, entry_id: str) -> None:
         """Add a published text with the entry that published it."""

@@ -13,7 +13,7 @@ from bot.proof.keychain import KeyChain, read_change
 from bot.proof.ledger import Ledger
 from bot.proof.members import MAX_NOTICES, Members, Opening, openings
 from bot.proof.note import VerifierKey
-from bot.proof.notice import Notice
+from bot.proof.notice import Notice, ShownHashes
 from bot.proof.payload import (
     ALWAYS_OPEN,
     CONSENT,
@@ -22,7 +22,6 @@ from bot.proof.payload import (
     PUBLICATION,
     SEAL,
     Choice,
-    row,
 )
 from bot.proof.report import Report
 from bot.proof.tables import Tables
@@ -152,9 +151,8 @@ class _Entries:
         self.openings = openings(members.lines(bundle.PAYLOADS))
         self.opening = next(self.openings, None)
         self.tables = Tables(members.lines(bundle.CSV), members.lines(bundle.JSONL), report.fail)
-        self.deliveries = Deliveries(
-            members.lines(bundle.DELIVERIES), self.choice, ledger, report
-        )
+        self.deliveries = Deliveries(members.lines(bundle.DELIVERIES), self.choice, ledger, report)
+        self.shown = ShownHashes()
         self.has_gaps = False
         """Entries were changed or removed: what refers to them is no fault of its own."""
 
@@ -201,7 +199,7 @@ class _Entries:
             elif read.type in ALWAYS_OPEN:
                 self.report.fail(f"entry {index}: of type {read.type}, but not opened")
             if choice.takes(read, payload):
-                tables.check(row(index, read, None if choice.is_public else payload))
+                tables.check(index, read, None if choice.is_public else payload)
                 if payload is not None and choice.is_public:
                     self.report.fail(f"entry {index}: it is opened, in the public form")
             elif payload is not None and read.type.startswith(CONSENT):
@@ -223,7 +221,14 @@ class _Entries:
     def _opened(self, read: Entry, opening: Opening) -> dict[str, Any] | None:
         index, payload = opening.index, opening.payload
         try:
-            proof_file.check_opening(index, read, opening.salt, payload, opening.written)
+            proof_file.check_opening(
+                index,
+                read,
+                opening.salt,
+                payload,
+                written=opening.written,
+                shown_sha256=self.shown.sha256,
+            )
         except ProofError as error:
             self.report.fail(str(error))
             return payload if isinstance(payload, dict) else None

@@ -12,8 +12,6 @@ from bot.proof.errors import UnusableFile
 MAX_INTEGER: Final = 2**53 - 1
 """Beyond it a number is not the same in every reader (RFC 8785 §3.2.2.3, IEEE 754)."""
 PLAIN: Final = frozenset({str, int, bool, type(None)})
-ASTRAL: Final = (b"\xf0", b"\xf1", b"\xf2", b"\xf3", b"\xf4")
-"""How characters beyond U+FFFF begin in UTF-8."""
 
 # The encoder of the standard library writes the same bytes as RFC 8785 asks, many times faster
 # than rfc8785, unless there are floats, large numbers, or keys that sort otherwise in UTF-16.
@@ -37,17 +35,21 @@ def canonical_bytes(facts: Any) -> bytes:
 def _is_plain(facts: Any) -> bool:
     """Whether the standard library writes these facts as RFC 8785 does. Refuses floats."""
     kind = type(facts)
+    is_plain = kind in PLAIN
     if kind is dict:
+        is_plain = all(type(name) is str and name.isascii() for name in facts)
         # Every member is looked at, not only up to the first odd one: none may be a float.
-        return all(
-            [type(name) is str and name.isascii() for name in facts]
-            + [_is_plain(value) for value in facts.values()]
-        )
-    if kind is list or kind is tuple:
-        return all([_is_plain(value) for value in facts])
-    if isinstance(facts, float):
+        for value in facts.values():
+            is_plain &= _is_plain(value)
+    elif kind is list or kind is tuple:
+        is_plain = True
+        for value in facts:
+            is_plain &= _is_plain(value)
+    elif isinstance(facts, float):
         raise UnusableFile("a float has no place in hashed facts")
-    return kind in PLAIN and (kind is not int or -MAX_INTEGER <= facts <= MAX_INTEGER)
+    elif kind is int:
+        is_plain = -MAX_INTEGER <= facts <= MAX_INTEGER
+    return is_plain
 
 
 def parse(data: bytes) -> Any:
@@ -57,18 +59,25 @@ def parse(data: bytes) -> Any:
     """
     try:
         text = data.decode()
-        facts = _read(text)
+        facts, _end = _read(text)  # what follows, even a blank, is not written again
         is_canonical = _write(facts) == text
     except (ValueError, RecursionError) as error:
         raise UnusableFile("not JSON in canonical form (RFC 8785)") from error
-    if any(byte in data for byte in ASTRAL) and not _is_plain(facts):
+    if _has_astral(data) and not _is_plain(facts):
         is_canonical = canonical_bytes(facts) == data
     if not is_canonical:
         raise UnusableFile("JSON that is not in canonical form (RFC 8785)")
     return facts
 
 
-def _refuse_float(text: str) -> NoReturn:
+def _has_astral(data: bytes) -> bool:
+    """Whether there is a character beyond U+FFFF, by how they begin in UTF-8."""
+    return (
+        b"\xf0" in data or b"\xf1" in data or b"\xf2" in data or b"\xf3" in data or b"\xf4" in data
+    )
+
+
+def _refuse_float(_text: str) -> NoReturn:
     raise UnusableFile("a float has no place in hashed facts")
 
 
@@ -81,7 +90,7 @@ def _integer(text: str) -> int:
 
 _read = json.JSONDecoder(
     parse_float=_refuse_float, parse_int=_integer, parse_constant=_refuse_float
-).decode
+).raw_decode
 
 
 def parse_loosely(data: bytes) -> Any:

@@ -12,7 +12,7 @@ from bot.proof.merkle import leaf_hash
 
 COMMIT_DOMAIN: Final = b"assent/commit/v1\0"
 TYPES: Final = re.compile(
-    r"consent\.(granted|confirmed|refused|withdrawn|expired|superseded|imported)"
+    r"consent\.(?:granted|confirmed|refused|withdrawn|expired|superseded|imported)"
     r"|notice\.published|subject\.erased|occurrence\.sealed|doubt\.resolved"
     r"|staff\.[a-z_]+|export\.made|key\.changed"
 )
@@ -73,7 +73,7 @@ def parse(hashed: bytes) -> Entry:
         found = None
     if found is None:
         raise UnusableFile(_what_is_wrong(hashed))
-    commit, entry_id, time, kind = found[1], found[2], found[3], found[4]
+    commit, entry_id, time, kind = found.groups()
     return Entry(kind, entry_id, time, commit, hashed)
 
 

@@ -156,8 +156,7 @@ class Ledger:
 
     def twice(self) -> Iterator[tuple[int, str]]:
         """Find entries whose id stood in the log before."""
-        for number, entry_id in self._database.execute(TWICE):
-            yield number, entry_id
+        yield from self._database.execute(TWICE)
 
     def broken_chains(self) -> Iterator[tuple[int, str | None, str | None]]:
         """Find events that do not name the one before, of the same person and purpose.

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from bot.proof import archive, bundle, canonical
 from bot.proof.archive import Member
@@ -13,6 +13,7 @@ from bot.proof.merkle import HASH_BYTES
 MAX_LINE: Final = 1_000_000
 SMALL: Final = 1_000_000
 """Files that are read as a whole may be this long."""
+SALT_DIGITS: Final = 64
 MAX_NOTICES: Final = 64_000_000
 """All texts are kept in memory, so there is an end to them."""
 
@@ -66,8 +67,7 @@ def leaves_at(file: BinaryIO, at: int, length: int) -> Iterator[bytes]:
         yield from [data[each : each + HASH_BYTES] for each in range(0, wanted, HASH_BYTES)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class Opening(NamedTuple):
     """One line of the payloads: what opens an entry."""
 
     index: int
@@ -87,13 +87,17 @@ def openings(lines: Iterator[bytes]) -> Iterator[Opening]:
             raise Contradiction(f"{bundle.PAYLOADS} has a line that is not in form or in order")
         last, salt = facts["index"], facts["salt"]
         # The line is canonical, so its parts are, and stand where their names sort.
-        end = len(',"salt":}') + len(canonical.canonical_bytes(salt))
-        yield Opening(
-            index=last,
-            salt=salt,
-            payload=facts["payload"],
-            written=line[len('{"index":,"payload":') + len(str(last)) : -end],
+        is_usual = (
+            type(salt) is str and len(salt) == SALT_DIGITS and salt.isascii() and salt.isalnum()
         )
+        end = len(',"salt":""}') + SALT_DIGITS if is_usual else _end_of(salt)
+        written = line[len('{"index":,"payload":') + len(str(last)) : -end]
+        yield Opening(last, salt, facts["payload"], written)
+
+
+def _end_of(salt: Any) -> int:
+    """Return how long the line is after its payload, whatever stands for a salt."""
+    return len(',"salt":}') + len(canonical.canonical_bytes(salt))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -116,7 +116,13 @@ def _tokens(stamps: Any) -> list[bytes]:
 
 
 def check_opening(
-    index: int, read: Entry, salt_hex: Any, payload: Any, written: bytes | None = None
+    index: int,
+    read: Entry,
+    salt_hex: Any,
+    payload: Any,
+    *,
+    written: bytes | None = None,
+    shown_sha256: Callable[[Any], str] = notice.shown_sha256,
 ) -> None:
     """Raise Contradiction unless salt and payload are what the entry committed to.
 
@@ -139,13 +145,9 @@ def check_opening(
     is_named = event is not None or read.type.startswith(CONSENT)
     if is_named and read.type != f"{CONSENT}{event}":
         raise Contradiction(f"entry {index}: of type {read.type}, but it says {event!r}")
-    _check_shown(index, payload)
-
-
-def _check_shown(index: int, payload: Mapping[str, Any]) -> None:
     shown, named = payload.get("shown"), payload.get("shown_sha256")
     try:
-        found = None if shown is None else notice.shown_sha256(shown)
+        found = None if shown is None else shown_sha256(shown)
     except UnusableFile as error:
         raise Contradiction(f"entry {index}: {error}") from error
     if found != named:

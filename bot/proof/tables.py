@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from bot.proof import bundle
-from bot.proof.payload import COLUMNS, csv_line, csv_row, json_line
+from bot.proof.entry import Entry
+from bot.proof.payload import COLUMNS, csv_line, table_lines
 
 CSV_INDEX: Final = re.compile(rb"(\d{1,18}),")
 JSON_INDEX: Final = re.compile(rb'\{"index": (\d{1,18}),')
@@ -21,10 +22,11 @@ class Tables:
         self._csv = _Table(bundle.CSV, csv, CSV_INDEX, fail)
         self._jsonl = _Table(bundle.JSONL, jsonl, JSON_INDEX, fail)
 
-    def check(self, row: Mapping[str, Any]) -> None:
+    def check(self, index: int, read: Entry, payload: Mapping[str, Any] | None) -> None:
         """Hold what stands next in both against the row of an entry, which must be there."""
-        self._csv.check(row["index"], csv_row(row).encode())
-        self._jsonl.check(row["index"], json_line(row).encode())
+        csv, json = table_lines(index, read, payload)
+        self._csv.check(index, csv.encode())
+        self._jsonl.check(index, json.encode())
 
     def pass_over(self, index: int) -> None:
         """Leave out the lines before an index: their entries are told to be wrong elsewhere."""

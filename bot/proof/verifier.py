@@ -56,6 +56,17 @@ def verify_file(
     return verify_checkpoint(data, str(path), trusted, known)
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file may be a checkpoint alone, by how it begins."""
+    try:
+        with path.open("rb") as file:
+            begin = file.read(64)
+    except OSError:
+        return False
+    kinds = (ZIP, proof_file.HEADER.encode())
+    return not begin.startswith(kinds) and not HTML.match(begin)
+
+
 def verify_proof(
     data: bytes,
     name: str,

@@ -20,11 +20,11 @@ PROVEN: Final = (
         "send names the consent that it rested on."
     ),
 )
-OUR_CLOCK: Final = (
-    "Times of entries, prompts and deliveries (t, prompt_date, time) are of the operator's clock; "
-    "message_date is of Telegram's, as the operator wrote it down."
+CLOCKS: Final = (
+    "the operator's: times of entries, of prompts (prompt_date) and of deliveries",
+    "Telegram's, as the operator wrote it down: message_date",
 )
-"""Whose word a time is, where nobody else vouches for one."""
+"""Whose word a time is, where no authority and no witness vouches for one."""
 _NEVER_PROVEN: Final = (
     "Who sat behind the account.",
     "That the person understood the text.",
@@ -56,9 +56,10 @@ README: Final = (
     + "".join(f"- {line}\n" for line in PROVEN)
     + "\nWhat it does not prove\n"
     + "".join(f"- {line}\n" for line in NOT_PROVEN)
-    + f"\nClocks\n- {OUR_CLOCK}\n"
-    "- A stamp in stamps.jsonl is of a time authority (RFC 3161): the entries up to its size\n"
-    "  existed before that time. A post in it is a public message to look up.\n"
+    + "\nWhose clock a time is of\n"
+    + "".join(f"- {line}\n" for line in CLOCKS)
+    + "- a time authority's (RFC 3161), in stamps.jsonl: what it stamped existed before its time\n"
+    "- a witness's, in stamps.jsonl: the checkpoint was posted in public; look it up there\n"
     "\nFiles\n"
     "- entries.jsonl: the hashed entries, one a line, from 0 on (RFC 8785)\n"
     "- leaves.bin: their leaf hashes as the tree has them, 32 bytes each (RFC 6962)\n"

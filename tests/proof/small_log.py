@@ -15,7 +15,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.proof import archive, bundle, canonical, checkpoint, delivery, entry, merkle, note, verifier
+from bot.proof import (
+    archive,
+    bundle,
+    canonical,
+    checkpoint,
+    delivery,
+    entry,
+    merkle,
+    note,
+    verifier,
+)
 from bot.proof.bundle import Bundle, BundleWriter
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.entry import Entry

@@ -74,7 +74,7 @@ def test_any_program_reads_the_cells_back(cells: list[str]) -> None:
 @example("\r=1")
 def test_no_cell_can_start_a_formula(text: str) -> None:
     hostile = {name: text for name in ANNA.payload if name != "event"}
-    line = payload.csv_line(payload.csv_cells(payload.row(1, ANNA.entry, hostile)))
+    line = payload.csv_row(payload.row(1, ANNA.entry, hostile))
     [cells] = csv.reader(io.StringIO(line, newline=""))
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
     assert cells[payload.COLUMNS.index("source")].removeprefix("'") == text.removeprefix("'")

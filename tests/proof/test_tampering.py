@@ -464,9 +464,7 @@ def test_a_publication_that_is_kept_closed_is_found() -> None:
         bundle.PAYLOADS: b"".join(files[bundle.PAYLOADS].splitlines(keepends=True)[:-1]),
         bundle.NOTICES: b"".join(files[bundle.NOTICES].splitlines(keepends=True)[:-1]),
     }
-    assert failures(signed(hidden)) == (
-        "entry 2: of type notice.published, but not opened"
-    )
+    assert failures(signed(hidden)) == ("entry 2: of type notice.published, but not opened")
 
 
 @pytest.mark.parametrize(
