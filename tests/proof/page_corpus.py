@@ -28,14 +28,21 @@ from small_log import (
     files_of,
     head_of,
     line,
-    notice_facts,
     packed,
-    published,
     root_of,
     signed,
 )
 from test_proof_file import FALSE_LINES, PROOF, proof_of, with_extra
-from test_tampering import FALSE_LOGS, FILES, PAGES, edited, lines_of, openings, signed_listing, swap
+from test_tampering import (
+    FALSE_LOGS,
+    FILES,
+    PAGES,
+    edited,
+    lines_of,
+    openings,
+    signed_listing,
+    swap,
+)
 
 from bot.proof import bundle, canonical, checkpoint, keychain, merkle, note
 from bot.proof.checkpoint import Checkpoint
@@ -152,8 +159,7 @@ def checkpoint_line(size: int, signed_note: str) -> bytes:
 def rotated(change: Line, *, early: bytes = SEED, late: bytes = NEW_SEED) -> bytes:
     lines = (TEXT, ANNA, change, BORIS)
     earlier = b"".join(
-        checkpoint_line(size, head_of(lines[:size], seed))
-        for size, seed in ((2, early), (3, late))
+        checkpoint_line(size, head_of(lines[:size], seed)) for size, seed in ((2, early), (3, late))
     )
     return small({**files_of(lines, seed=NEW_SEED), bundle.CHECKPOINTS: earlier}, NEW_SEED)
 
@@ -242,8 +248,9 @@ def broken_bundles() -> Iterator[tuple[str, Case]]:
     for name, sends in FALSE_SENDS.items():
         yield f"a send {name}", Case(small(files_of((*SENT_LOG[:4], sealed(4, *sends)))))
     for name, facts in FALSE_SEALS.items():
-        yield f"a seal with another {name}", Case(
-            small(files_of((*SENT_LOG[:4], sealed(4, *HONEST_SENDS, **facts))))
+        yield (
+            f"a seal with another {name}",
+            Case(small(files_of((*SENT_LOG[:4], sealed(4, *HONEST_SENDS, **facts))))),
         )
     yield from changed_tables()
     yield from changed_lines()
@@ -285,6 +292,27 @@ def changed_lines() -> Iterator[tuple[str, Case]]:
         yield f"entries {name}, leaves kept", Case(small(kept))
 
 
+ODD_LINES = (
+    b"[" * 100_000,
+    b'{"a":1.0}',
+    b'{"a":1e0}',
+    b'{"a":-0}',
+    b'{"a":9007199254740993}',
+    b'{"a":1,"a":1}',
+    b'{"b":1,"a":1}',
+    b'{"a":"\\ud800"}',
+    b'{"a":"\\u0041"}',
+    b'{"a":"\xed\xa0\x80"}',
+    b"\xef\xbb\xbf{}",
+    b'{"a":NaN}',
+    b"{} ",
+    b"\xff",
+    b"",
+    b"null",
+    '{"\U0001f600":1,"\uffee":1}'.encode(),
+)
+
+
 def changed_tables() -> Iterator[tuple[str, Case]]:
     for name in ("payload", "salt", "index"):
         for value in (None, "x", [], {}, True, 7, -1, "AB" * 32):
@@ -292,11 +320,7 @@ def changed_tables() -> Iterator[tuple[str, Case]]:
             yield f"{name} {value}", Case(small(change))
     for name in ("payload", "salt"):
         yield f"{name} swapped", Case(small(openings(swap(name))))
-    for value in (
-        b"[" * 100_000, b'{"a":1.0}', b'{"a":1e0}', b'{"a":-0}', b'{"a":9007199254740993}',
-        b'{"a":1,"a":1}', b'{"b":1,"a":1}', b'{"a":"\\ud800"}', b'{"a":"\\u0041"}', b'{"a":"\xed\xa0\x80"}',
-        b'\xef\xbb\xbf{}', b'{"a":NaN}', b"{} ", b"\xff", b"", b"null", '{"\U0001f600":1,"\uffee":1}'.encode(),
-    ):  # fmt: skip
+    for value in ODD_LINES:
         for name in (bundle.NOTICES, bundle.PAYLOADS, bundle.ENTRIES, bundle.STAMPS, bundle.CSV):
             case = edited(name, lambda lines, v=value: [*lines[:1], v + b"\n", *lines[1:]])  # type: ignore[misc]
             yield f"{name} with {value[:30]!r}", Case(small(case))
@@ -309,21 +333,44 @@ def changed_tables() -> Iterator[tuple[str, Case]]:
 
 def changed_manifests() -> Iterator[tuple[str, Case]]:
     for selection in (
-        None, [], "all", {"from": 1}, {"from": "2026"}, {"to": ""}, {"purpose": None}, {"who": "x"},
-        {"subjects": ""}, {"subjects": f"{OTHER} {WHO}"}, {"form": "x"}, {"subjects": WHO},
-        {"form": "public", "purpose": "news"}, {"to": BORIS.entry.time}, {"form": "public"},
-    ):  # fmt: skip
+        None,
+        [],
+        "all",
+        {"from": 1},
+        {"from": "2026"},
+        {"to": ""},
+        {"purpose": None},
+        {"who": "x"},
+        {"subjects": ""},
+        {"subjects": f"{OTHER} {WHO}"},
+        {"form": "x"},
+        {"subjects": WHO},
+        {"form": "public", "purpose": "news"},
+        {"to": BORIS.entry.time},
+        {"form": "public"},
+    ):
         yield f"selection {selection}", Case(packed(signed(FILES | PAGES, selection=selection)))
     for facts in (
-        {"origin": "other"}, {"origin": None}, {"more": 1}, {"size": 5}, {"size": "6"}, {"created": "x"},
-        {"format": "assent-bundle/2"}, {"format": None},
-    ):  # fmt: skip
+        {"origin": "other"},
+        {"origin": None},
+        {"more": 1},
+        {"size": 5},
+        {"size": "6"},
+        {"created": "x"},
+        {"format": "assent-bundle/2"},
+        {"format": None},
+    ):
         yield f"manifest {facts}", Case(packed(signed(FILES | PAGES, **facts)))
     for listed in (None, [], {}, {"a": 1}):
         yield f"files {listed}", Case(packed(signed_listing(listed) | PAGES))
     posts: tuple[dict[str, Any], ...] = (
-        {"size": 3}, {"size": "2"}, {"kind": "else"}, {"kind": None}, {"date": "today"}, {"more": 1},
-    )  # fmt: skip
+        {"size": 3},
+        {"size": "2"},
+        {"kind": "else"},
+        {"kind": None},
+        {"date": "today"},
+        {"more": 1},
+    )
     earlier = files_of(checkpoints=(1, 2, 5))
     for changes in posts:
         data = canonical.canonical_bytes(POST | changes) + b"\n"
@@ -336,7 +383,10 @@ def changed_keys() -> Iterator[tuple[str, Case]]:
     for key in (KEY, thief, None):
         yield f"a thief's, {key}", Case(small(forged, THIEF), key)
         for name in (bundle.CHECKPOINT, bundle.MANIFEST, bundle.MANIFEST_NOTE, bundle.KEY):
-            yield f"a thief's {name}, {key}", Case(packed({**FILES, name: forged[name]} | PAGES), key)
+            yield (
+                f"a thief's {name}, {key}",
+                Case(packed({**FILES, name: forged[name]} | PAGES), key),
+            )
     yield "renamed", Case(small(FILES), note.verifier_key("other", SEED))
     yield "another head", Case(small({**FILES, bundle.CHECKPOINT: head_of(LOG[:5]).encode()}))
     other = handing_over(9, keychain.change_text(KEY))
@@ -355,7 +405,10 @@ def changed_keys() -> Iterator[tuple[str, Case]]:
     forked = files_of(checkpoints=(1, 2))
     fork = checkpoint_line(2, head_of((TEXT, BORIS)))
     yield "a fork", Case(small({**forked, bundle.CHECKPOINTS: fork}))
-    yield "a false size", Case(small({**forked, bundle.CHECKPOINTS: checkpoint_line(1, head_of(LOG[:2]))}))
+    yield (
+        "a false size",
+        Case(small({**forked, bundle.CHECKPOINTS: checkpoint_line(1, head_of(LOG[:2]))})),
+    )
 
 
 def changed_archives() -> Iterator[tuple[str, Case]]:
@@ -388,6 +441,11 @@ def proofs() -> Iterator[tuple[str, Case]]:
         if token not in {"", "AA=="}:  # those are in form, and are not checked by the page
             yield f"stamp {token}", Case(with_extra(PROOF, stamps=[stamp]))
     yield "stamp of a kind", Case(with_extra(PROOF, stamps=[{**stamp, "kind": "x"}]))
+    yield from rewritten_proofs()
+    yield from checkpoints_and_pages()
+
+
+def rewritten_proofs() -> Iterator[tuple[str, Case]]:
     head, middle, rest = PROOF.split(b"\n", 2)
     extra = base64.b64decode(middle.removeprefix(b"extra "))
     for name, changed in {
@@ -415,6 +473,9 @@ def proofs() -> Iterator[tuple[str, Case]]:
         yield name, Case(changed)
     for end in range(0, len(PROOF), 97):
         yield f"{end} bytes of a proof", Case(PROOF[:end])
+
+
+def checkpoints_and_pages() -> Iterator[tuple[str, Case]]:
     yield "a checkpoint", Case(head_of(LOG).encode())
     yield "a checkpoint without a key", Case(head_of(LOG).encode(), None)
     yield "a thief's checkpoint", Case(head_of(LOG, THIEF).encode())

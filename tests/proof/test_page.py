@@ -1,4 +1,4 @@
-"""The verifier page in a real browser, from disk: it says what the command says, or that it cannot."""
+"""The verifier page in a real browser: it says what the command says, or that it cannot check."""
 
 import base64
 import re
@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_corpus import POST, Case, cases, checkpoint_line, handing_over, rotated, small
+from page_corpus import POST, SENT_LOG, Case, cases, handing_over, many_answers, rotated, small
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from small_log import (
     ANNA,
-    BORIS,
     KEY,
     LOG,
     ORIGIN,
@@ -302,8 +301,6 @@ def test_a_bundle_is_searched_opened_and_shown(show: Show) -> None:
 
 
 def test_sends_stand_under_their_consent_and_stamps_are_named_as_not_checked(show: Show) -> None:
-    from page_corpus import SENT_LOG
-
     stamp = {"authority": "https://tsa.example", "kind": "rfc3161", "size": 2, "token": "AA=="}
     files = files_of(SENT_LOG, checkpoints=(2,))
     lines = [canonical.canonical_bytes(each) + b"\n" for each in (POST, stamp)]
@@ -318,8 +315,6 @@ def test_sends_stand_under_their_consent_and_stamps_are_named_as_not_checked(sho
 
 
 def test_a_long_list_is_drawn_a_page_at_a_time(show: Show) -> None:
-    from page_corpus import many_answers
-
     shown = show()
     given(shown, "bundle.zip", small(files_of((TEXT, *many_answers(300)))))
     expect(shown.locator(".events tbody tr")).to_have_count(50)
@@ -430,7 +425,8 @@ TOO_PALE = """() => {
   const pale = [];
   for (const element of document.querySelectorAll("body *")) {
     const text = [...element.childNodes].some((each) => each.nodeType === 3 && each.data.trim());
-    if (!text || !element.checkVisibility() || element.disabled || element.closest("script")) continue;
+    if (!text || !element.checkVisibility() || element.disabled) continue;
+    if (element.closest("script")) continue;
     const [one, other] = [parse(getComputedStyle(element).color).slice(0, 3), behind(element)]
       .map(light).sort((first, second) => second - first);
     if ((one + 0.05) / (other + 0.05) < 4.5) pale.push(element.outerHTML.slice(0, 90));
@@ -470,14 +466,16 @@ def test_the_page_allows_itself_no_network() -> None:
 
 def test_every_message_is_said_in_both_languages() -> None:
     html = SOURCE.read_text(encoding="utf-8")
-    told = dict(re.findall(r'^  "([a-z0-9-]+)": \[(.+)\],?$', html.replace("[\n    ", "["), re.M))
+    told = dict(
+        re.findall(r'^  "([a-z0-9-]+)": \[(.+)\],?$', html.replace("[\n    ", "["), re.MULTILINE)
+    )
     used = set(
         re.findall(
             r'(?:Unusable|Contradiction|CannotCheck|OtherFormat|fail|remark|suspect)\("([a-z0-9-]+)"',
             html,
         )
     ) | set(re.findall(r'code: "([a-z0-9-]+)", facts', html))
-    english = set(re.findall(r'^  "([a-z0-9-]+)": \[', html, re.M))
+    english = set(re.findall(r'^  "([a-z0-9-]+)": \[', html, re.MULTILINE))
     assert used == english
     for name, texts in told.items():
         assert re.search("[а-я]", texts), name
