@@ -6,6 +6,7 @@ command does (its own tests hold it to that).
 
 import base64
 import hashlib
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -44,7 +45,7 @@ from test_tampering import (
     swap,
 )
 
-from bot.proof import bundle, canonical, checkpoint, keychain, merkle, note
+from bot.proof import archive, bundle, canonical, checkpoint, entry, keychain, merkle, note
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.keychain import Lost
 
@@ -397,6 +398,9 @@ def changed_keys() -> Iterator[tuple[str, Case]]:
     yield "a change with a loss", Case(rotated(handing_over(9, lost={"size": 1})))
     yield "an old checkpoint by the new", Case(rotated(handing_over(9), early=NEW_SEED))
     yield "a new checkpoint by the old", Case(rotated(handing_over(9), late=SEED))
+    again = handing_over(10)  # by the key that handed over before
+    twice = files_of((TEXT, handing_over(9), again), seed=NEW_SEED)
+    yield "two changes by one key", Case(small(twice, NEW_SEED))
     yield "no change", Case(small(files_of((TEXT, ANNA), seed=NEW_SEED), NEW_SEED))
     for size in (2, 7):
         lost = Lost(origin=ORIGIN, size=size, root=bytes(32))
@@ -411,8 +415,28 @@ def changed_keys() -> Iterator[tuple[str, Case]]:
     )
 
 
+def with_gaps(files: Mapping[str, bytes], gap: bytes, crc_change: int = 0) -> bytes:
+    """Pack files with something before each, or with other checksums than theirs."""
+    pieces, members, at = [], [], 0
+    for name, data in sorted(files.items()):
+        crc = zlib.crc32(data) ^ crc_change
+        member = archive.Member(name=name, crc=crc, size=len(data), header_at=at + len(gap))
+        pieces += [gap, member.local_header(), data]
+        members.append(member)
+        at = member.content_at + member.size
+    return b"".join([*pieces, archive._directory(members, at)])
+
+
 def changed_archives() -> Iterator[tuple[str, Case]]:
     data = small(FILES)
+    yield "another checksum", Case(with_gaps(signed(FILES | PAGES), b"", 1))
+    yield "gaps", Case(with_gaps(signed(FILES | PAGES), b"x"))
+    members = signed(FILES | PAGES)
+    witness = note.sign("x\n", "witness", THIEF).split("\n\n")[1].encode()
+    more = {bundle.MANIFEST_NOTE: members[bundle.MANIFEST_NOTE] + witness}
+    yield "another signature", Case(packed(members | more))
+    sends = signed(files_of(SENT_LOG) | PAGES, selection={"to": ALSO.entry.time})
+    yield "more sends than chosen", Case(packed(sends))
     yield "a byte more", Case(data + b"\0")
     yield "a byte before", Case(b"\0" + data)
     yield "a comment", Case(data[:-2] + b"\1\0x")
@@ -441,8 +465,38 @@ def proofs() -> Iterator[tuple[str, Case]]:
         if token not in {"", "AA=="}:  # those are in form, and are not checked by the page
             yield f"stamp {token}", Case(with_extra(PROOF, stamps=[stamp]))
     yield "stamp of a kind", Case(with_extra(PROOF, stamps=[{**stamp, "kind": "x"}]))
+    capital = Line(type=ANNA.type, payload=ANNA.payload, id=ANNA.id, salt=b"\xab" * 32, at=ANNA.at)
+    proof = proof_of(capital, (TEXT, capital))
+    yield "a salt", Case(proof)
+    yield "a salt in capitals", Case(with_extra(proof, salt="AB" * 32))
+    for number in (b"7", b"7.5", b"1e+21", b"-0", b"9007199254740993", b"9007199254740991"):
+        yield f"an honest {number!r}", Case(proof_saying(number))
     yield from rewritten_proofs()
     yield from checkpoints_and_pages()
+
+
+def proof_saying(number: bytes) -> bytes:
+    """Return the proof of an operator who committed to these very bytes."""
+    marked = ANNA.saying(update_id="NUMBER")
+    payload = canonical.canonical_bytes(marked.payload).replace(b'"NUMBER"', number)
+    hashed = entry.build(
+        entry_type=ANNA.type,
+        entry_id=ANNA.id,
+        at=ANNA.at,
+        commitment=entry.commitment_to(ANNA.salt, payload),
+    )
+    leaves = [TEXT.entry.leaf, merkle.leaf_hash(hashed)]
+    head = Checkpoint(origin=ORIGIN, size=2, root=merkle.root(leaves))
+    proof = proof_of(
+        marked,
+        (TEXT, marked),
+        hashed=hashed,
+        path=[leaves[0]],
+        checkpoint=checkpoint.sign(head, SEED),
+    )
+    header, extra, rest = proof.split(b"\n", 2)
+    told = base64.b64decode(extra.removeprefix(b"extra ")).replace(b'"NUMBER"', number)
+    return b"\n".join([header, b"extra " + base64.b64encode(told), rest])
 
 
 def rewritten_proofs() -> Iterator[tuple[str, Case]]:
