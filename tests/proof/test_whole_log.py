@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_log import (
     ANNA,
@@ -490,6 +490,7 @@ def test_no_damage_does_more_than_fail_clearly(
     assert not report.ok or damaged == data or name == bundle.CHECKPOINTS
 
 
+@settings(deadline=None)  # it writes files
 @given(st.binary(max_size=300))
 def test_no_file_does_more_than_fail_clearly(data: bytes) -> None:
     for begin in (b"", b"<!doctype html>", b"c2sp.org/tlog-proof@v1\n", page_with(b"")[:-9], b"PK"):
