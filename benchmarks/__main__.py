@@ -5,7 +5,7 @@ import os
 import platform
 import sqlite3
 
-from benchmarks import answers, delivery
+from benchmarks import answers, delivery, proving, verifying
 
 
 def main() -> None:
@@ -15,6 +15,8 @@ def main() -> None:
     )
     asyncio.run(delivery.main())
     asyncio.run(answers.main())
+    verifying.main()
+    asyncio.run(proving.main())
 
 
 if __name__ == "__main__":

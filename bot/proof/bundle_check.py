@@ -167,7 +167,7 @@ class _Entries:
         self.tables.finish()
         self.deliveries.finish()
         if self.opening is not None:
-            self.report.fail(f"a payload of entry {self.opening.index}, which is not there")
+            self.report.fail(f"a payload of entry {self.opening.number}, which is not there")
         for entry_id in sorted(self.check_.notices.keys() - self.check_.published):
             if not self.has_gaps:
                 self.report.fail(f"a text says it was published by {entry_id}, which did not")
@@ -193,7 +193,7 @@ class _Entries:
             before = read.time
             ledger.add_entry(index, read)
             opening, payload = self.opening, None
-            if opening is not None and opening.index == index:
+            if opening is not None and opening.number == index:
                 payload = self._opened(read, opening)
                 self.opening = next(self.openings, None)
             elif read.type in ALWAYS_OPEN:
@@ -209,7 +209,7 @@ class _Entries:
     def _pass_over(self, index: int) -> None:
         """Leave out what hangs on entries that were changed or removed: that is told by itself."""
         self.has_gaps = True
-        while self.opening is not None and self.opening.index < index:
+        while self.opening is not None and self.opening.number < index:
             self.opening = next(self.openings, None)
         self.tables.pass_over(index)
         self.deliveries.pass_over(index)
@@ -219,7 +219,7 @@ class _Entries:
             self._pass_over(self.report.head.size)
 
     def _opened(self, read: Entry, opening: Opening) -> dict[str, Any] | None:
-        index, payload = opening.index, opening.payload
+        index, payload = opening.number, opening.payload
         try:
             proof_file.check_opening(
                 index,

@@ -70,7 +70,8 @@ def leaves_at(file: BinaryIO, at: int, length: int) -> Iterator[bytes]:
 class Opening(NamedTuple):
     """One line of the payloads: what opens an entry."""
 
-    index: int
+    number: int
+    """Which entry."""
     salt: Any
     payload: Any
     written: bytes

@@ -147,11 +147,13 @@ def check_opening(
         raise Contradiction(f"entry {index}: of type {read.type}, but it says {event!r}")
     shown, named = payload.get("shown"), payload.get("shown_sha256")
     try:
-        found = None if shown is None else shown_sha256(shown)
+        shown_hash = None if shown is None else shown_sha256(shown)
     except UnusableFile as error:
         raise Contradiction(f"entry {index}: {error}") from error
-    if found != named:
-        raise Contradiction(f"entry {index}: what was shown has hash {found}, it names {named}")
+    if shown_hash != named:
+        raise Contradiction(
+            f"entry {index}: what was shown has hash {shown_hash}, it names {named}"
+        )
 
 
 def _check_notice(index: int, payload: Mapping[str, Any], text: Any) -> None:

@@ -174,7 +174,9 @@ def _stamps(lines: Iterator[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def _is_in_form(facts: dict[str, Any]) -> bool:
-    expected = {"rfc3161": STAMP_KEYS, "post": POST_KEYS}.get(str(facts.get("kind")))
+    if not isinstance(facts.get("kind"), str):
+        return False
+    expected = {"rfc3161": STAMP_KEYS, "post": POST_KEYS}.get(facts["kind"])
     if expected is None:
         raise OtherFormat(f"{bundle.STAMPS} has a kind of stamp that this program does not know")
     return (

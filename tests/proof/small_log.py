@@ -152,8 +152,8 @@ def root_of(lines: Sequence[Line]) -> bytes:
     return merkle.root(each.entry.leaf for each in lines)
 
 
-def head_of(lines: Sequence[Line], seed: bytes = SEED) -> str:
-    return checkpoint.sign(Checkpoint(origin=ORIGIN, size=len(lines), root=root_of(lines)), seed)
+def head_of(lines: Sequence[Line], seed: bytes = SEED, origin: str = ORIGIN) -> str:
+    return checkpoint.sign(Checkpoint(origin=origin, size=len(lines), root=root_of(lines)), seed)
 
 
 def written(
@@ -162,6 +162,7 @@ def written(
     selection: Mapping[str, str] | None = None,
     seed: bytes = SEED,
     checkpoints: Sequence[int] = (),
+    origin: str = ORIGIN,
 ) -> int:
     """Write the bundle as the program does; return the number of rows in its tables."""
     chosen = selection or {}
@@ -189,13 +190,13 @@ def written(
             writer.add_checkpoint(size, head_of(lines[:size], seed))
         return writer.finish(
             Bundle(
-                origin=ORIGIN,
+                origin=origin,
                 created=entry.rfc3339(AT),
                 selection=chosen,
-                checkpoint=head_of(lines, seed),
-                key=note.verifier_key(ORIGIN, seed),
+                checkpoint=head_of(lines, seed, origin),
+                key=note.verifier_key(origin, seed),
             ),
-            sign=lambda text: note.sign(text, ORIGIN, seed),
+            sign=lambda text: note.sign(text, origin, seed),
         )
 
 
