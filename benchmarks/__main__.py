@@ -5,7 +5,7 @@ import os
 import platform
 import sqlite3
 
-from benchmarks import answers, appending, delivery, dossier
+from benchmarks import answers, appending, delivery, dossier, proving, verifying
 
 
 def main() -> None:
@@ -17,6 +17,8 @@ def main() -> None:
     asyncio.run(answers.main())
     asyncio.run(appending.main())
     asyncio.run(dossier.main())
+    verifying.main()
+    asyncio.run(proving.main())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, and_, delete, insert, or_, select, update
+from sqlalchemy import Select, delete, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.proof import merkle
@@ -19,6 +19,11 @@ from storage.upsert import upsert
 
 HEAD = 1
 PAGE = 500
+NODES = """
+WITH wanted (level, number) AS (VALUES {})
+SELECT node.level, node."index", node.hash FROM wanted CROSS JOIN log_node AS node
+WHERE node.level = wanted.level AND node."index" = wanted.number
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +80,12 @@ async def _lock_head(tx: AsyncConnection) -> int:
 async def _nodes(tx: AsyncConnection, wanted: Sequence[Node]) -> dict[Node, bytes]:
     if not wanted:
         return {}
-    by_level: dict[int, list[int]] = {}
-    for node in wanted:
-        by_level.setdefault(node.level, []).append(node.index)
-    # SQLite reads the whole table for (level, index) IN (VALUES …); so each level on its own.
-    query = select(log_node).where(
-        or_(
-            *(
-                and_(log_node.c.level == level, log_node.c.index.in_(indexes))
-                for level, indexes in by_level.items()
-            )
-        )
-    )
-    return {Node(level, index): value for level, index, value in await tx.execute(query)}
+    # Numbers of ours, written out: SQLAlchemy would take longer to bind dozens of pairs than the
+    # database to find them. A CROSS JOIN keeps its order in SQLite, so that each pair is looked up
+    # by the primary key; with IN it reads the whole table.
+    pairs = ",".join(f"({node.level:d},{node.index:d})" for node in wanted)
+    rows: Any = await tx.exec_driver_sql(NODES.format(pairs))
+    return {Node(level, index): value for level, index, value in rows}
 
 
 async def root_at(tx: AsyncConnection, size: int) -> bytes:
@@ -143,6 +141,23 @@ async def entries(
         start = page[-1].index + 1
 
 
+async def leaves(tx: AsyncConnection, size: int) -> AsyncIterator[list[bytes]]:
+    """Read the leaf hashes as the tree has them, page by page: they tell a changed entry."""
+    start = 0
+    while start < size:
+        query = (
+            select(log_node.c.hash)
+            .where(log_node.c.level == 0, log_node.c.index >= start, log_node.c.index < size)
+            .order_by(log_node.c.index)
+            .limit(PAGE)
+        )
+        page = [value for (value,) in await tx.execute(query)]
+        if not page:
+            return
+        yield page
+        start += len(page)
+
+
 def _entries() -> Select[Any]:
     return select(
         log_entry.c.index,
@@ -176,3 +191,13 @@ async def latest_checkpoint(tx: AsyncConnection) -> tuple[int, str] | None:
     query = select(checkpoint).order_by(checkpoint.c.size.desc()).limit(1)
     row = (await tx.execute(query)).one_or_none()
     return None if row is None else (row.size, row.note)
+
+
+async def checkpoints_around(tx: AsyncConnection, index: int) -> list[tuple[int, str]]:
+    """Return the last checkpoint that does not cover an entry, and the first one that does."""
+    query = select(checkpoint.c.size, checkpoint.c.note)
+    before = query.where(checkpoint.c.size <= index).order_by(checkpoint.c.size.desc())
+    after = query.where(checkpoint.c.size > index).order_by(checkpoint.c.size)
+    return [
+        (row.size, row.note) for side in (before, after) for row in await tx.execute(side.limit(1))
+    ]

@@ -1,15 +1,16 @@
 """What single commands do with the parts: open them, use them once, close them."""
 
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from gettext import NullTranslations
 from pathlib import Path
 
 from bot.app.core import Core, build_core, open_database, open_keys
 from bot.app.core import upgrade as migrate
 from bot.clock import utc_now
-from bot.consent.rules import PurposeId
+from bot.consent.rules import PurposeId, SubjectId
 from bot.documents.absence import absence
 from bot.documents.dossier_json import as_json
 from bot.documents.dossier_page import as_page
@@ -17,8 +18,9 @@ from bot.errors import AssentError, ConfigurationError
 from bot.settings import Settings
 from bot.usecases.dossier_facts import Dossier, Wanted
 from bot.usecases.exports import Format, Selection
+from bot.usecases.people import TELEGRAM
 from locales import translations
-from storage import migrations, notices
+from storage import migrations, notices, subjects
 from storage.database import Database
 
 COMMAND_LINE = "command line"
@@ -43,12 +45,18 @@ async def export(
     kind: Format,
     selection: Selection,
     progress: Callable[[int, int], None],
+    *,
+    people: Sequence[str] = (),
 ) -> int:
     """Write an export; return the number of consent events in it.
 
-    The file appears whole or not at all, readable by its owner only. Raises ConfigurationError.
+    The file appears whole or not at all, readable by its owner only. `people`: accounts or our
+    ids; without any, everybody. Raises ConfigurationError.
     """
     async with opened(settings) as core:
+        if people:
+            found = frozenset([await _find(core, person) for person in people])
+            selection = replace(selection, subject_ids=found)
         if selection.purpose_id is not None:
             await _check_purpose(core.database, selection.purpose_id)
         unfinished = out.with_name(out.name + ".part")
@@ -112,6 +120,17 @@ async def _check_purpose(database: Database, purpose_id: PurposeId) -> None:
         raise ConfigurationError(
             [f"--purpose: there is no {purpose_id}; there are: {', '.join(known)}"]
         )
+
+
+async def _find(core: Core, person: str) -> SubjectId:
+    lookup = core.journal.keyring().account_lookup(TELEGRAM, person)
+    async with core.database.snapshot() as tx:
+        found = await subjects.by_lookup(tx, lookup) or await subjects.by_id(tx, SubjectId(person))
+    if found is None:
+        raise ConfigurationError(
+            ["--subject: there is nobody of this account or id; or they were erased"]
+        )
+    return found.id
 
 
 def _touch_private(path: Path) -> None:

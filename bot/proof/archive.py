@@ -134,9 +134,8 @@ def lines(file: BinaryIO, member: Member, limit: int) -> Iterator[bytes]:
             raise UnusableFile(f"{member.name} is cut short")
         position, left = position + len(chunk), left - len(chunk)
         *whole, rest = (rest + chunk).split(b"\n")
-        for line in (*whole, rest):
-            if len(line) > limit:
-                raise UnusableFile(f"{member.name} has a line longer than {limit} bytes")
+        if max(map(len, (*whole, rest))) > limit:
+            raise UnusableFile(f"{member.name} has a line longer than {limit} bytes")
         yield from whole
     if rest:
         raise UnusableFile(f"{member.name} does not end in a line end")

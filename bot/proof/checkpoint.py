@@ -32,11 +32,11 @@ def sign(checkpoint: Checkpoint, seed: bytes) -> str:
 
 def verify(signed: bytes, key: VerifierKey) -> Checkpoint:
     """Read a checkpoint that the key signed. Raises UnusableFile or Contradiction."""
-    return read(note.verify(signed, key))
+    return parse(note.verify(signed, key))
 
 
-def read(text: str) -> Checkpoint:
-    """Read the text of a checkpoint; who vouches for it is not looked at. Raises UnusableFile."""
+def parse(text: str) -> Checkpoint:
+    """Read the text of a checkpoint, whoever signed it. Raises UnusableFile."""
     lines = text.split("\n")[:-1]
     if len(lines) < LINES or not all(lines[:LINES]):
         raise UnusableFile("a checkpoint needs origin, size and root")

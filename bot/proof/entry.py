@@ -1,12 +1,10 @@
 """The hashed entry of the log: a commitment, and nothing that tells who."""
 
-import hashlib
 import hmac
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bot.proof import canonical
 from bot.proof.errors import UnusableFile
@@ -14,7 +12,7 @@ from bot.proof.merkle import leaf_hash
 
 COMMIT_DOMAIN: Final = b"assent/commit/v1\0"
 TYPES: Final = re.compile(
-    r"consent\.(granted|confirmed|refused|withdrawn|expired|superseded|imported)"
+    r"consent\.(?:granted|confirmed|refused|withdrawn|expired|superseded|imported)"
     r"|notice\.published|subject\.erased|occurrence\.sealed|doubt\.resolved"
     r"|staff\.[a-z_]+|export\.made|key\.changed"
 )
@@ -24,8 +22,15 @@ TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 KEYS: Final = frozenset({"v", "type", "id", "t", "commit"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+SHAPE: Final = re.compile(
+    rf'{{"commit":"({COMMIT.pattern})","id":"({ID.pattern})","t":"({TIME.pattern})",'
+    rf'"type":"({TYPES.pattern})","v":1}}',
+    re.ASCII,
+)
+"""The one spelling of an entry in RFC 8785 form."""
+
+
+class Entry(NamedTuple):
     """One entry, read back. `hashed` are the bytes whose leaf hash is in the tree."""
 
     type: str
@@ -46,8 +51,12 @@ def rfc3339(at: datetime) -> str:
 
 def commitment(salt: bytes, payload: Mapping[str, Any]) -> str:
     """Commit to a payload so that it can be opened later and guessed by nobody."""
-    message = COMMIT_DOMAIN + canonical.canonical_bytes(payload)
-    return hmac.new(salt, message, hashlib.sha256).hexdigest()
+    return commitment_to(salt, canonical.canonical_bytes(payload))
+
+
+def commitment_to(salt: bytes, payload: bytes) -> str:
+    """Commit to a payload that is already in RFC 8785 form."""
+    return hmac.digest(salt, COMMIT_DOMAIN + payload, "sha256").hex()
 
 
 def build(*, entry_type: str, entry_id: str, at: datetime, commitment: str) -> bytes:
@@ -58,19 +67,21 @@ def build(*, entry_type: str, entry_id: str, at: datetime, commitment: str) -> b
 
 def parse(hashed: bytes) -> Entry:
     """Read an entry. Raises UnusableFile for anything but the exact form."""
+    try:
+        found = SHAPE.fullmatch(hashed.decode("ascii"))
+    except UnicodeDecodeError:
+        found = None
+    if found is None:
+        raise UnusableFile(_what_is_wrong(hashed))
+    commit, entry_id, time, kind = found.groups()
+    return Entry(kind, entry_id, time, commit, hashed)
+
+
+def _what_is_wrong(hashed: bytes) -> str:
     facts = canonical.parse(hashed)
-    if not isinstance(facts, dict) or facts.keys() != KEYS:
-        raise UnusableFile("not a log entry of version 1")
-    if isinstance(facts["v"], bool) or facts["v"] != 1:
-        raise UnusableFile("not a log entry of version 1")
-    shapes = (("type", TYPES), ("id", ID), ("t", TIME), ("commit", COMMIT))
-    for key, shape in shapes:
-        if not isinstance(facts[key], str) or not shape.fullmatch(facts[key]):
-            raise UnusableFile(f"a log entry whose {key!r} is not in form")
-    return Entry(
-        type=facts["type"],
-        id=facts["id"],
-        time=facts["t"],
-        commitment=facts["commit"],
-        hashed=hashed,
-    )
+    if isinstance(facts, dict) and facts.keys() == KEYS and facts["v"] == 1:
+        shapes = (("type", TYPES), ("id", ID), ("t", TIME), ("commit", COMMIT))
+        for key, shape in shapes:
+            if not isinstance(facts[key], str) or not shape.fullmatch(facts[key]):
+                return f"a log entry whose {key!r} is not in form"
+    return "not a log entry of version 1"

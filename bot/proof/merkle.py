@@ -109,6 +109,10 @@ class Frontier:
         self._edge.append((level, value))
         self.size += 1
 
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        for leaf in leaves:
+            self.add(leaf)
+
     def root(self) -> bytes:
         return fold([value for _, value in self._edge])
 

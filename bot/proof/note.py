@@ -103,6 +103,11 @@ def verify(note: bytes, *keys: VerifierKey) -> str:
     return text
 
 
+def text_of(note: bytes) -> str:
+    """Return the text of a note, whoever signed it. Raises UnusableFile for what is none."""
+    return _split(note)[0]
+
+
 def _split(note: bytes) -> tuple[str, list[str]]:
     if len(note) > MAX_BYTES:
         raise UnusableFile(f"a note of {len(note)} bytes, at most {MAX_BYTES} are read")

@@ -1,7 +1,9 @@
 """What is hashed of a notice and of what was shown, so that a stranger can compute it again."""
 
+import marshal
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from bot.proof import canonical
@@ -22,6 +24,7 @@ NOTICE_KEYS: Final = frozenset(
         "valid_for",
     }
 )
+MAX_KNOWN: Final = 1_000
 SHOWN_KEYS: Final = frozenset({"text", "entities", "buttons"})
 NAMED: Final = {
     "purpose": "purpose",
@@ -30,14 +33,20 @@ NAMED: Final = {
     "locale": "locale",
 }
 """What a payload repeats of its notice, by the key in the payload."""
+NAMES: Final = ("notice_sha256", *NAMED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Notice:
     """A text as a file holds it, and the hash that identifies it."""
 
     facts: Mapping[str, Any]
     sha256: str
+
+    @cached_property
+    def named(self) -> tuple[Any, ...]:
+        """What a payload must say under NAMES."""
+        return (self.sha256, *(self.facts[key] for key in NAMED.values()))
 
 
 def read(facts: Any) -> Notice:
@@ -49,6 +58,8 @@ def read(facts: Any) -> Notice:
 
 def check_named(index: int, payload: Mapping[str, Any], text: Notice) -> None:
     """Raise Contradiction unless this is the text that a payload names."""
+    if tuple(map(payload.get, NAMES)) == text.named:
+        return
     if text.sha256 != payload.get("notice_sha256"):
         raise Contradiction(
             f"entry {index}: the text has hash {text.sha256}, "
@@ -74,3 +85,21 @@ def shown_sha256(shown: Any) -> str:
     if not isinstance(shown, dict) or shown.keys() != SHOWN_KEYS:
         raise UnusableFile("what was shown has other parts than it must have")
     return canonical.sha256_hex(canonical.canonical_bytes(shown))
+
+
+class ShownHashes:
+    """Hashes of what was shown. Most people see the same, so that it is hashed once."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, str] = {}
+
+    def sha256(self, shown: Any) -> str:
+        """Like `shown_sha256`, of facts that were read from JSON."""
+        # Not ==, to which 1 and true are the same; version 2 writes the same facts the same way.
+        form = marshal.dumps(shown, 2)
+        found = self._known.get(form)
+        if found is None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            found = self._known[form] = shown_sha256(shown)
+        return found

@@ -8,6 +8,7 @@ message_date, prompt_date, previous, expires, source, software.
 
 import json
 from collections.abc import Iterable, Mapping
+from json.encoder import encode_basestring
 from typing import Any, Final
 
 from bot.proof.entry import Entry
@@ -38,8 +39,23 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A table program would run a cell that begins so (OWASP, CSV injection)."""
 ERASURE: Final = "subject.erased"
 CONSENT: Final = "consent."
+PUBLICATION: Final = "notice.published"
+SEAL: Final = "occurrence.sealed"
+KEY_CHANGE: Final = "key.changed"
+ALWAYS_OPEN: Final = frozenset({PUBLICATION, SEAL, KEY_CHANGE})
+"""What is opened in every bundle: there is nothing personal in it."""
+PUBLIC: Final = "public"
+"""The form of a bundle in which nobody is opened."""
 NEVER: Final = "~"
 """Sorts after every time."""
+OPENED: Final = COLUMNS[4:]
+"""What the payload says; the columns before are known of closed entries too."""
+BLANKS: Final = ("",) * len(OPENED)
+VERSION_AT: Final = COLUMNS.index("notice_version")
+JSON_ROW: Final = "{%s}\n" % ", ".join(  # noqa: UP031 the braces are JSON's
+    f'"{name}": ' + ("%s" if name in {"index", "notice_version"} else '"%s"') for name in COLUMNS
+)
+ESCAPED_NUL: Final = "\\u0000"
 
 
 def is_consent(entry: Entry) -> bool:
@@ -50,19 +66,51 @@ def is_consent(entry: Entry) -> bool:
 def row(index: int, entry: Entry, payload: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return one line of the table; what hung on an erased person is empty, the line stays."""
     event = "erased" if entry.type == ERASURE else entry.type.removeprefix(CONSENT)
-    known: dict[str, Any] = {
-        "index": index,
-        "entry_id": entry.id,
-        "time": entry.time,
-        "event": event,
-    }
-    opened = payload or {}
-    return {name: known[name] if name in known else opened.get(name, "") for name in COLUMNS}
+    opened = BLANKS if payload is None else map(payload.get, OPENED, BLANKS)
+    return dict(zip(COLUMNS, (index, entry.id, entry.time, event, *opened), strict=True))
 
 
-def csv_cells(line: Mapping[str, Any]) -> list[str]:
-    """Return the cells of a line; none of them can be taken for a formula."""
-    return [_safe(str(line[name])) for name in COLUMNS]
+def table_lines(index: int, entry: Entry, payload: Mapping[str, Any] | None) -> tuple[str, str]:
+    """Return the line of an entry in the CSV table and the one in JSON Lines.
+
+    A million of them are written and computed again, so the usual ones take no loop: the cells
+    are joined by NUL, which stands in no usual text, and all of them are looked at at once.
+    """
+    event = "erased" if entry.type == ERASURE else entry.type.removeprefix(CONSENT)
+    opened = BLANKS if payload is None else map(payload.get, OPENED, BLANKS)
+    cells = [str(index), entry.id, entry.time, event, *opened]
+    is_version = type(cells[VERSION_AT]) is int
+    if is_version:
+        cells[VERSION_AT] = str(cells[VERSION_AT])
+    try:
+        joined = "\0".join(cells)
+    except TypeError:
+        joined = ""
+    parts = encode_basestring(joined)[1:-1].split(ESCAPED_NUL)
+    if not is_version or len(parts) != len(COLUMNS) or _is_special(joined):
+        line = row(index, entry, payload)
+        return csv_row(line), json_line(line)
+    return joined.replace("\0", ",") + "\n", JSON_ROW % tuple(parts)
+
+
+def _is_special(joined: str) -> bool:
+    """Whether a cell needs quotes or an apostrophe. The first one, a number, never does."""
+    return (
+        '"' in joined
+        or "," in joined
+        or "\r" in joined
+        or "\n" in joined
+        or "\0=" in joined
+        or "\0+" in joined
+        or "\0-" in joined
+        or "\0@" in joined
+        or "\0\t" in joined
+    )
+
+
+def csv_row(line: Mapping[str, Any]) -> str:
+    """Write a row of the table; none of its cells can be taken for a formula."""
+    return csv_line(_safe(str(line[name])) for name in COLUMNS)
 
 
 def csv_line(cells: Iterable[str]) -> str:
@@ -77,19 +125,39 @@ def json_line(line: Mapping[str, Any]) -> str:
     return json.dumps(line, ensure_ascii=False) + "\n"
 
 
-def is_selected(
-    selection: Mapping[str, str], read: Entry, payload: Mapping[str, Any] | None
-) -> bool:
-    """Whether a table of this selection has a line of this entry.
+class Choice:
+    """A selection, read once: which entries and deliveries it takes.
 
     `from` is inclusive, `to` exclusive, both in the form of the log (RFC 3339 UTC, ms). An entry
-    that cannot be opened tells no purpose, so it belongs into tables of all purposes only.
+    that cannot be opened tells no purpose and no person, so it belongs into tables of all of them
+    only. The public form opens nobody: its tables tell that something happened, and when.
     """
-    is_in_period = selection.get("from", "") <= read.time < selection.get("to", NEVER)
-    if not is_consent(read) or not is_in_period:
-        return False
-    purpose = selection.get("purpose")
-    return purpose is None or (payload is not None and payload.get("purpose") == purpose)
+
+    def __init__(self, selection: Mapping[str, str]) -> None:
+        self._start, self._end = selection.get("from", ""), selection.get("to", NEVER)
+        self._purpose = selection.get("purpose")
+        named = selection.get("subjects")
+        self._subjects = None if named is None else frozenset(named.split())
+        self.is_public = selection.get("form") == PUBLIC
+
+    def takes(self, read: Entry, payload: Mapping[str, Any] | None) -> bool:
+        """Whether the tables have a line of this entry."""
+        return is_consent(read) and self._is_meant(read.time, payload or {})
+
+    def opens(self, read: Entry, payload: Mapping[str, Any] | None) -> bool:
+        """Whether this entry is opened."""
+        is_chosen = not self.is_public and self.takes(read, payload)
+        return is_chosen or read.type in ALWAYS_OPEN
+
+    def opens_delivery(self, payload: Mapping[str, Any]) -> bool:
+        return not self.is_public and self._is_meant(str(payload.get("time")), payload)
+
+    def _is_meant(self, time: str, payload: Mapping[str, Any]) -> bool:
+        return (
+            self._start <= time < self._end
+            and (self._purpose is None or payload.get("purpose") == self._purpose)
+            and (self._subjects is None or str(payload.get("subject")) in self._subjects)
+        )
 
 
 def _safe(text: str) -> str:

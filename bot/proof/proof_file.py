@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +17,8 @@ HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_BYTES: Final = 1_000_000
 MAX_PATH: Final = 63
 SALT: Final = re.compile(r"[0-9a-f]{64}")
-EXTRA_KEYS: Final = frozenset({"entry", "salt", "payload", "notice", "key"})
+EXTRA_KEYS: Final = frozenset({"entry", "salt", "payload", "notice", "key", "stamps"})
+STAMP_KEYS: Final = frozenset({"authority", "kind", "token"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class Proof:
     notice: Mapping[str, Any] | None
     checkpoint: Checkpoint
     key: VerifierKey
+    stamps: tuple[tuple[bytes, bytes], ...] = ()
+    """RFC 3161 tokens, not checked here, each with the signed note that it is for."""
 
 
 def write(
@@ -42,14 +45,22 @@ def write(
     path: Sequence[bytes],
     checkpoint: str,
     key: VerifierKey,
+    stamps: Sequence[tuple[str, bytes]] = (),
 ) -> bytes:
-    """Compose the file. The checkpoint is the signed note of a tree that holds the entry."""
+    """Compose the file. The checkpoint is the signed note of a tree that holds the entry.
+
+    `stamps`: the address of each time authority, and its token on exactly this checkpoint.
+    """
     extra = {
         "entry": hashed.decode(),
         "salt": salt.hex(),
         "payload": dict(payload),
         "notice": None if notice is None else dict(notice),
         "key": str(key),
+        "stamps": [
+            {"authority": authority, "kind": "rfc3161", "token": base64.b64encode(token).decode()}
+            for authority, token in stamps
+        ],
     }
     lines = [
         HEADER,
@@ -87,17 +98,44 @@ def verify(data: bytes, trusted: VerifierKey | None = None) -> Proof:
         notice=extra["notice"],
         checkpoint=head,
         key=key,
+        stamps=tuple((token, signed) for token in _tokens(extra["stamps"])),
     )
 
 
-def check_opening(index: int, read: Entry, salt_hex: Any, payload: Any) -> None:
-    """Raise Contradiction unless salt and payload are what the entry committed to."""
+def _tokens(stamps: Any) -> list[bytes]:
+    is_in_form = isinstance(stamps, list) and all(
+        isinstance(each, dict)
+        and each.keys() == STAMP_KEYS
+        and each["kind"] == "rfc3161"
+        and all(isinstance(value, str) for value in each.values())
+        for each in stamps
+    )
+    if not is_in_form:
+        raise UnusableFile("a proof file whose stamps are not in form")
+    return [_base64(each["token"].encode()) for each in stamps]
+
+
+def check_opening(
+    index: int,
+    read: Entry,
+    salt_hex: Any,
+    payload: Any,
+    *,
+    written: bytes | None = None,
+    shown_sha256: Callable[[Any], str] = notice.shown_sha256,
+) -> None:
+    """Raise Contradiction unless salt and payload are what the entry committed to.
+
+    `written` is the payload in RFC 8785 form, where the caller has it already.
+    """
     # One spelling only: bytes.fromhex would also take capitals and spaces.
     if not isinstance(salt_hex, str) or not SALT.fullmatch(salt_hex):
         raise UnusableFile(f"entry {index}: its salt is not in form")
     if not isinstance(payload, dict):
         raise UnusableFile(f"entry {index}: its payload is not in form")
-    found = entry.commitment(bytes.fromhex(salt_hex), payload)
+    if written is None:
+        written = canonical.canonical_bytes(payload)
+    found = entry.commitment_to(bytes.fromhex(salt_hex), written)
     if found != read.commitment:
         raise Contradiction(
             f"entry {index}: the payload was changed or belongs to another entry; "
@@ -107,17 +145,15 @@ def check_opening(index: int, read: Entry, salt_hex: Any, payload: Any) -> None:
     is_named = event is not None or read.type.startswith(CONSENT)
     if is_named and read.type != f"{CONSENT}{event}":
         raise Contradiction(f"entry {index}: of type {read.type}, but it says {event!r}")
-    _check_shown(index, payload)
-
-
-def _check_shown(index: int, payload: Mapping[str, Any]) -> None:
     shown, named = payload.get("shown"), payload.get("shown_sha256")
     try:
-        found = None if shown is None else notice.shown_sha256(shown)
+        shown_hash = None if shown is None else shown_sha256(shown)
     except UnusableFile as error:
         raise Contradiction(f"entry {index}: {error}") from error
-    if found != named:
-        raise Contradiction(f"entry {index}: what was shown has hash {found}, it names {named}")
+    if shown_hash != named:
+        raise Contradiction(
+            f"entry {index}: what was shown has hash {shown_hash}, it names {named}"
+        )
 
 
 def _check_notice(index: int, payload: Mapping[str, Any], text: Any) -> None:

@@ -15,12 +15,22 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from bot.proof import archive, bundle, canonical, checkpoint, entry, merkle, note, verifier
+from bot.proof import (
+    archive,
+    bundle,
+    canonical,
+    checkpoint,
+    delivery,
+    entry,
+    merkle,
+    note,
+    verifier,
+)
 from bot.proof.bundle import Bundle, BundleWriter
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.entry import Entry
 from bot.proof.notice import notice_canonical, shown_sha256
-from bot.proof.payload import is_selected
+from bot.proof.payload import Choice
 from bot.proof.verifier import Report
 
 ORIGIN = "tea.example/log"
@@ -29,6 +39,21 @@ KEY = note.verifier_key(ORIGIN, SEED)
 THIEF = b"thief".ljust(32, b".")
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 SHOWN = {"text": "News of tea?", "entities": [], "buttons": ["Agree", "Decline"]}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sealed:
+    """One delivery as it was sealed."""
+
+    payload: dict[str, Any]
+
+    @property
+    def salt(self) -> bytes:
+        return delivery.salt(b"k" * 32, self.payload["delivery"])
+
+    @property
+    def leaf(self) -> bytes:
+        return delivery.leaf(self.salt, self.payload)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +66,7 @@ class Line:
     salt: bytes
     at: datetime
     is_erased: bool = False
+    deliveries: tuple["Sealed", ...] = ()
 
     @property
     def entry(self) -> Entry:
@@ -126,8 +152,8 @@ def root_of(lines: Sequence[Line]) -> bytes:
     return merkle.root(each.entry.leaf for each in lines)
 
 
-def head_of(lines: Sequence[Line], seed: bytes = SEED) -> str:
-    return checkpoint.sign(Checkpoint(origin=ORIGIN, size=len(lines), root=root_of(lines)), seed)
+def head_of(lines: Sequence[Line], seed: bytes = SEED, origin: str = ORIGIN) -> str:
+    return checkpoint.sign(Checkpoint(origin=origin, size=len(lines), root=root_of(lines)), seed)
 
 
 def written(
@@ -135,33 +161,42 @@ def written(
     lines: Sequence[Line] = LOG,
     selection: Mapping[str, str] | None = None,
     seed: bytes = SEED,
+    checkpoints: Sequence[int] = (),
+    origin: str = ORIGIN,
 ) -> int:
     """Write the bundle as the program does; return the number of rows in its tables."""
     chosen = selection or {}
+    choice = Choice(chosen)
     with BundleWriter(path) as writer:
+        writer.add_leaves(each.entry.leaf for each in lines)
         for index, each in enumerate(lines):
             payload = None if each.is_erased else each.payload
-            is_chosen = is_selected(chosen, each.entry, payload)
-            is_text = each.type == "notice.published"
-            is_open = payload is not None and (is_chosen or is_text)
+            is_open = payload is not None and choice.opens(each.entry, payload)
             writer.add(
                 index,
                 each.entry,
                 salt=each.salt.hex() if is_open else None,
                 payload=payload if is_open else None,
-                in_table=is_chosen,
+                in_table=choice.takes(each.entry, payload),
             )
-            if is_text:
+            if each.type == "notice.published":
                 writer.add_notice(notice_canonical(each.payload["notice"]).decode(), each.id)
+            for sealed in each.deliveries:
+                if choice.opens_delivery(sealed.payload):
+                    writer.add_delivery(index, sealed.salt.hex(), sealed.payload)
+                else:
+                    writer.add_closed_delivery(index, sealed.leaf)
+        for size in checkpoints:
+            writer.add_checkpoint(size, head_of(lines[:size], seed))
         return writer.finish(
             Bundle(
-                origin=ORIGIN,
+                origin=origin,
                 created=entry.rfc3339(AT),
                 selection=chosen,
-                checkpoint=head_of(lines, seed),
-                key=note.verifier_key(ORIGIN, seed),
+                checkpoint=head_of(lines, seed, origin),
+                key=note.verifier_key(origin, seed),
             ),
-            sign=lambda text: note.sign(text, ORIGIN, seed),
+            sign=lambda text: note.sign(text, origin, seed),
         )
 
 

@@ -35,6 +35,7 @@ from small_log import (
 from bot.proof import archive, bundle, canonical, checkpoint, note, verifier
 from bot.proof.bundle import BundleWriter
 from bot.proof.errors import UnusableFile
+from bot.proof.report import MAX_FAILURES
 
 FILES = files_of()
 
@@ -58,15 +59,20 @@ def test_it_has_the_files_of_the_contract() -> None:
     assert sorted(FILES) == [
         "README.txt",
         "checkpoint.note",
+        "checkpoints.jsonl",
         "consents.csv",
         "consents.jsonl",
+        "deliveries.jsonl",
         "entries.jsonl",
+        "leaves.bin",
         "manifest.json",
         "manifest.note",
         "notices.jsonl",
         "payloads.jsonl",
         "public-key.txt",
+        "stamps.jsonl",
         "summary.html",
+        "verifier.html",
     ]
 
 
@@ -168,7 +174,9 @@ def test_the_summary_opens_offline_and_runs_nothing() -> None:
 
 def test_the_summary_counts_every_row() -> None:
     page = FILES[bundle.SUMMARY].decode()
-    assert page.count("<rect") == len({(row["purpose"], row["event"]) for row in rows(FILES)})
+    kinds = {(row["purpose"], row["event"]) for row in rows(FILES)}
+    assert page.count("aria-label=") == len(kinds) + 1, "a bar for each, and the picture"
+    assert page.count("</title></rect>") == 2, "one day: those who agreed, and all others"
 
 
 @pytest.mark.parametrize("name", ["extra.txt", "/etc/passwd", "../up.txt", "manifest.json2"])
@@ -212,7 +220,8 @@ def test_a_report_of_a_flood_of_failures_ends_somewhere() -> None:
     ]
     forged = b"".join(canonical.canonical_bytes(each) + b"\n" for each in openings)
     report = checked(signed({**files, bundle.PAYLOADS: forged}))
-    assert len(report.failures) == verifier.MAX_FAILURES
+    assert len(report.failures) == MAX_FAILURES
+    assert report.more_failures == 100 - MAX_FAILURES
 
 
 def test_the_public_key_in_it_is_in_the_form_of_other_verifiers() -> None:

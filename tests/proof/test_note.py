@@ -51,7 +51,7 @@ def test_broken_notes_are_refused(case: dict[str, Any]) -> None:
 def test_published_checkpoints_are_read_and_not_believed(case: dict[str, Any]) -> None:
     """Their key is not published: the form is right, and nobody vouches for it here."""
     text = case["checkpoint"].split("\n\n")[0] + "\n"
-    found = checkpoint.read(text)
+    found = checkpoint.parse(text)
     assert found.text() == text
     if "root_b64" in case:
         root = base64.b64decode(case["root_b64"])

@@ -74,7 +74,7 @@ def test_any_program_reads_the_cells_back(cells: list[str]) -> None:
 @example("\r=1")
 def test_no_cell_can_start_a_formula(text: str) -> None:
     hostile = {name: text for name in ANNA.payload if name != "event"}
-    line = payload.csv_line(payload.csv_cells(payload.row(1, ANNA.entry, hostile)))
+    line = payload.csv_row(payload.row(1, ANNA.entry, hostile))
     [cells] = csv.reader(io.StringIO(line, newline=""))
     assert not any(cell.startswith(("=", "+", "-", "@", "\t", "\r")) for cell in cells)
     assert cells[payload.COLUMNS.index("source")].removeprefix("'") == text.removeprefix("'")
@@ -109,17 +109,30 @@ LATER = entry.rfc3339(AT.replace(minute=30))
 def test_a_selection_begins_with_its_start_and_stops_before_its_end(
     selection: dict[str, str], *, is_taken: bool
 ) -> None:
-    assert payload.is_selected(selection, ANNA.entry, ANNA.payload) is is_taken
+    assert payload.Choice(selection).takes(ANNA.entry, ANNA.payload) is is_taken
 
 
 @pytest.mark.parametrize("opened", [None, {}])
 def test_a_closed_entry_belongs_to_no_single_purpose(opened: dict[str, Any] | None) -> None:
-    assert payload.is_selected({}, GONE.entry, opened)
-    assert not payload.is_selected({"purpose": "news"}, GONE.entry, opened)
+    assert payload.Choice({}).takes(GONE.entry, opened)
+    assert not payload.Choice({"purpose": "news"}).takes(GONE.entry, opened)
 
 
 def test_only_consents_and_erasures_have_rows() -> None:
-    chosen = [each for each in LOG if payload.is_selected({}, each.entry, each.payload)]
+    chosen = [each for each in LOG if payload.Choice({}).takes(each.entry, each.payload)]
     assert TEXT not in chosen
     assert chosen == list(LOG[1:])
     assert BORIS in chosen
+
+
+JSON = st.none() | st.booleans() | st.integers() | TEXTS | st.lists(TEXTS, max_size=2)
+
+
+@given(st.dictionaries(st.sampled_from(payload.COLUMNS), JSON))
+@example({"source": "a\\u0000b", "notice_version": 1})
+@example({"source": "a\0b", "notice_version": 1, "account": "=1"})
+@example({"source": "a,b", "notice_version": True})
+def test_the_fast_way_to_a_line_writes_what_the_slow_one_does(opened: dict[str, Any]) -> None:
+    line = payload.row(7, ANNA.entry, opened)
+    expected = (payload.csv_row(line), payload.json_line(line))
+    assert payload.table_lines(7, ANNA.entry, opened) == expected

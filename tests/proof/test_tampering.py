@@ -41,14 +41,19 @@ from small_log import (
 
 from bot.proof import bundle, canonical, note, verifier
 from bot.proof.errors import ProofError, UnusableFile
+from bot.proof.members import MAX_LINE, SMALL
 from bot.proof.notice import notice_canonical
 
 FILES = files_of()
-TINY = files_of((TEXT, ANNA))
+PAGES = {bundle.SUMMARY: b"x\n", bundle.README_FILE: b"x\n", bundle.PAGE: b"x\n"}
+"""Short ones: every byte of a bundle is changed in turn."""
+TINY = signed({**files_of((TEXT, ANNA), checkpoints=(1,)), **PAGES})
 TINY_ZIP = packed(TINY)
 THIEFS_KEY = note.verifier_key(ORIGIN, THIEF)
 CHECKED_AGAINST_ENTRIES = (
     bundle.CHECKPOINT,
+    bundle.CHECKPOINTS,
+    bundle.LEAVES,
     bundle.CSV,
     bundle.ENTRIES,
     bundle.JSONL,
@@ -459,7 +464,7 @@ def test_a_publication_that_is_kept_closed_is_found() -> None:
         bundle.PAYLOADS: b"".join(files[bundle.PAYLOADS].splitlines(keepends=True)[:-1]),
         bundle.NOTICES: b"".join(files[bundle.NOTICES].splitlines(keepends=True)[:-1]),
     }
-    assert failures(signed(hidden)) == "entry 2: it published a text, which is not opened"
+    assert failures(signed(hidden)) == ("entry 2: of type notice.published, but not opened")
 
 
 @pytest.mark.parametrize(
@@ -607,17 +612,17 @@ def signed_listing(listed: Any) -> dict[str, bytes]:
 def test_an_entry_in_another_form_is_named(forged: bytes) -> None:
     files = edited(bundle.ENTRIES, lambda lines: [lines[0], forged + b"\n", *lines[2:]])
     [failure] = checked(files).failures
-    assert failure.startswith("entry 1: ")
+    assert failure.startswith("entry 1 was changed: ")
 
 
 def test_a_line_of_megabytes_fails_clearly() -> None:
-    long = b"x" * (verifier.MAX_LINE + 1) + b"\n"
+    long = b"x" * (MAX_LINE + 1) + b"\n"
     for name in (bundle.ENTRIES, bundle.PAYLOADS, bundle.NOTICES, bundle.CSV, bundle.JSONL):
         assert f"{name} has a line longer" in failures(signed({**FILES, name: long}))
 
 
 def test_a_small_file_of_megabytes_fails_clearly() -> None:
-    long = b"x" * (verifier.SMALL + 1)
+    long = b"x" * (SMALL + 1)
     for name in (bundle.CHECKPOINT, bundle.MANIFEST, bundle.MANIFEST_NOTE, bundle.KEY):
         for trusted in (KEY, None):
             assert not checked({**FILES, name: long}, trusted).ok
@@ -656,7 +661,8 @@ def test_damaged_files_never_do_more_than_fail_clearly(
     name: str, at: int, gone: int, instead: bytes
 ) -> None:
     data = TINY[name]
-    damaged = data[: at % len(data)] + instead + data[at % len(data) + gone :]
+    at %= len(data) + 1
+    damaged = data[:at] + instead + data[at + gone :]
     if damaged == data:
         return
     assert not checked({**TINY, name: damaged}).ok

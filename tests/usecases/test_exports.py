@@ -7,7 +7,7 @@ import io
 import json
 import tracemalloc
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,15 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bot.consent.acts import Choice
 from bot.consent.purposes import Period
-from bot.consent.rules import EntryId, PurposeId
-from bot.proof import archive, canonical, verifier
+from bot.consent.rules import EntryId, PurposeId, SubjectId
+from bot.proof import archive, canonical, delivery, merkle, verifier
 from bot.proof.notice import notice_canonical
 from bot.proof.payload import COLUMNS
 from bot.proof.verifier import Report
 from bot.usecases.checkpoints import Signer
 from bot.usecases.exports import ExportDesk, Format, Selection
 from bot.usecases.journal import Journal, Written
-from storage import keys, keystore, log, notices
+from storage import keys, keystore, log, notices, stamps
 from storage.database import Database
 from storage.keystore import Keystore
 from storage.notices import PublishedNotice
@@ -390,3 +390,105 @@ async def test_a_longer_log_takes_no_more_memory(shop: Shop) -> None:
         # An archive is copied by pieces of a fixed size; these logs fill less than two.
         pieces = 2 * archive.CHUNK if kind is Format.BUNDLE else 0
         assert await peak(kind) < 1.25 * of_few[kind] + pieces, kind
+
+
+# --- people, the public form, who else saw it -------------------------------------------------
+
+
+async def test_some_people_alone_can_be_opened(shop: Shop) -> None:
+    anna, boris = SubjectId("a" * 32), SubjectId("b" * 32)
+    text = await shop.publish(NEWS)
+    for who in (anna, boris, SubjectId("c" * 32)):
+        await shop.consent(who, text)
+    rows = await shop.rows(Selection(subject_ids=frozenset({boris, anna})))
+    assert [row["subject"] for row in rows] == [anna, boris]
+    assert b"c" * 32 not in (shop.folder / "export.zip").read_bytes()
+
+
+async def test_the_public_form_tells_when_and_not_who(shop: Shop) -> None:
+    await shop.consent("anna", await shop.publish(NEWS))
+    [row] = await shop.rows(Selection(is_public=True))
+    assert row["event"] == "granted"
+    assert set(list(row.values())[4:]) == {""}
+    assert b"anna" not in (shop.folder / "export.zip").read_bytes()
+    for facts in ({"purpose_id": NEWS}, {"subject_ids": frozenset({"a" * 32})}):
+        with pytest.raises(ValueError, match="public"):
+            Selection(is_public=True, **facts)  # type: ignore[arg-type]
+
+
+async def test_earlier_checkpoints_and_posts_are_in_it(shop: Shop) -> None:
+    text = await shop.publish(NEWS)
+    signed: dict[int, str] = {}
+    for number in range(3):
+        await shop.consent(f"person{number}", text)
+        current, note = await shop.desk.signer.sign(AT + number * MINUTE)
+        signed[current.size] = note
+    async with shop.database.transaction() as tx:
+        posted = stamps.StoredPosting(
+            channel="@tea", message_id=5, size=2, note=signed[2], posted_at=AT
+        )
+        await stamps.add_posting(tx, posted)
+    await shop.rows()
+    report = shop.check()
+    assert report.failures == []
+    assert "2 entries was posted to @tea as message 5" in report.clocks[0]
+    with zipfile.ZipFile(shop.folder / "export.zip") as opened:
+        lines = opened.read("checkpoints.jsonl").splitlines()
+    sizes = [json.loads(line)["size"] for line in lines]
+    assert sizes == [2, 4], "what was posted, and the last one of the day"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sealed:
+    """A delivery as the desk of the seals would give it."""
+
+    salt: str | None
+    payload: dict[str, str] | None
+    leaf: bytes
+
+
+async def test_sealed_deliveries_are_listed_and_opened_as_chosen(shop: Shop) -> None:
+    who = "a" * 32
+    consent = await shop.consent(who, await shop.publish(NEWS))
+    facts = delivery.payload(
+        campaign="ca" * 16,
+        occurrence="0c" * 16,
+        delivery="d".ljust(22, "1"),
+        purpose=NEWS,
+        state="sent",
+        at=AT + MINUTE,
+        subject=who,
+        consent_entry=consent,
+        message_id=5,
+    )
+    salt = bytes(32)
+    sealed = [
+        Sealed(salt=salt.hex(), payload=facts, leaf=delivery.leaf(salt, facts)),
+        Sealed(salt=None, payload=None, leaf=bytes(32)),
+    ]
+
+    class Seals:
+        async def deliveries(self, _tx: Any, occurrence_id: str) -> Any:
+            assert occurrence_id == "0c" * 16
+            for one in sealed:
+                yield one
+
+    seal = {
+        "campaign": "ca" * 16,
+        "counts": {"sent": 2},
+        "occurrence": "0c" * 16,
+        "purpose": NEWS,
+        "root": merkle.root(one.leaf for one in sealed).hex(),
+        "size": 2,
+    }
+    async with shop.database.transaction() as tx:
+        house = await shop.journal.house_key(tx)
+        await shop.journal.write(tx, "occurrence.sealed", seal, AT, key=house)
+    desk = replace(shop.desk, seals=Seals())
+    for selection, count in ((EVERYTHING, 1), (Selection(is_public=True), 0)):
+        await desk.write(shop.folder / "export.zip", Format.BUNDLE, selection, AT)
+        assert shop.check().failures == []
+        with zipfile.ZipFile(shop.folder / "export.zip") as opened:
+            lines = opened.read("deliveries.jsonl").splitlines()
+        assert [b"payload" in line for line in lines].count(True) == count
+        assert len(lines) == 2

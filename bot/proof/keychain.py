@@ -1,0 +1,120 @@
+"""Which key signs the log at which size: each change of keys is an entry that the old one signed.
+
+A checkpoint of size s is signed by the key that was current after the last `key.changed` entry
+with an index below s. After a loss the log goes on under a new origin, and says what was lost.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bot.proof import note
+from bot.proof.errors import Contradiction, ProofError
+from bot.proof.merkle import HASH_BYTES
+from bot.proof.note import VerifierKey
+
+DOMAIN: Final = "assent/key-change/v1"
+LOST_KEYS: Final = frozenset({"origin", "root", "size"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lost:
+    """The last known checkpoint of a log of which the end was lost."""
+
+    origin: str
+    size: int
+    root: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One handing over. The entry at `index` is the last one that the old key vouches for."""
+
+    index: int
+    old: VerifierKey
+    new: VerifierKey
+    lost: Lost | None = None
+
+
+def change_text(new: VerifierKey, lost: Lost | None = None) -> str:
+    """Return what the old key signs."""
+    end = "" if lost is None else f"{lost.size} {lost.root.hex()}\n"
+    return f"{DOMAIN}\n{new}\n{end}"
+
+
+def read_change(index: int, payload: Mapping[str, Any]) -> Change:
+    """Take a change out of its entry and check its note. Raises Contradiction."""
+    try:
+        old, new = _key(payload.get("old")), _key(payload.get("new"))
+        lost = None if payload.get("lost") is None else _lost(payload["lost"])
+        text = note.verify(str(payload.get("note")).encode(), old)
+    except (ProofError, UnicodeError) as error:
+        raise Contradiction(f"entry {index}: a change of keys that is not in form: {error}") from (
+            error
+        )
+    if text != change_text(new, lost):
+        raise Contradiction(f"entry {index}: the old key signed another change of keys")
+    if (lost is None) != (old.name == new.name) or (lost is not None and lost.origin != old.name):
+        raise Contradiction(f"entry {index}: a new origin is for a log that was lost, only")
+    if lost is not None and lost.size < index:
+        raise Contradiction(
+            f"entry {index}: a log of {lost.size} entries is said to be lost, and {index} are here"
+        )
+    return Change(index=index, old=old, new=new, lost=lost)
+
+
+class KeyChain:
+    """The keys of one log, in their order. `current` is the newest."""
+
+    def __init__(self, newest: VerifierKey) -> None:
+        """Begin with the key that must turn out to be the newest."""
+        self._newest = newest
+        self.changes: list[Change] = []
+
+    def add(self, change: Change) -> None:
+        """Raises Contradiction when another key hands over than the one that is current."""
+        if self.changes and self.changes[-1].new != change.old:
+            raise Contradiction(
+                f"entry {change.index}: {change.old} hands over, "
+                f"but the key of the log was {self.changes[-1].new}"
+            )
+        self.changes.append(change)
+
+    @property
+    def keys(self) -> tuple[VerifierKey, ...]:
+        """Every key of the log, oldest first."""
+        if not self.changes:
+            return (self._newest,)
+        return (self.changes[0].old, *(change.new for change in self.changes))
+
+    def check_end(self) -> None:
+        """Raise Contradiction unless the changes lead to the newest key."""
+        if self.keys[-1] != self._newest:
+            raise Contradiction(
+                f"the changes of keys lead to {self.keys[-1]}, signed is with {self._newest}"
+            )
+
+    def at(self, size: int) -> VerifierKey:
+        """Return the key that signs a checkpoint of this size."""
+        later = [change for change in self.changes if change.index >= size]
+        return later[0].old if later else self.keys[-1]
+
+
+def _key(text: Any) -> VerifierKey:
+    key = note.parse_key(str(text))
+    if str(key) != text:
+        raise Contradiction("a key in another spelling")
+    return key
+
+
+def _lost(facts: Any) -> Lost:
+    is_in_form = isinstance(facts, dict) and facts.keys() == LOST_KEYS
+    if not is_in_form or type(facts["size"]) is not int or facts["size"] < 0:
+        raise Contradiction("what was lost is not in form")
+    try:
+        root = bytes.fromhex(facts["root"])
+    except (TypeError, ValueError) as error:
+        raise Contradiction("the root of what was lost is not in form") from error
+    if len(root) != HASH_BYTES or root.hex() != facts["root"] or facts["origin"] is None:
+        raise Contradiction("what was lost is not in form")
+    return Lost(origin=str(facts["origin"]), size=facts["size"], root=root)
