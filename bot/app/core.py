@@ -15,6 +15,7 @@ from bot.usecases.checkpoints import Signer
 from bot.usecases.dossiers import DossierDesk
 from bot.usecases.exports import ExportDesk
 from bot.usecases.journal import Journal
+from bot.usecases.sealing import SealDesk
 from storage import facts, keystore, migrations, subjects
 from storage.database import Database
 from storage.facts import Fact
@@ -162,6 +163,11 @@ def build_core(database: Database, opened: Keystore) -> Core:
         keystore=opened,
         journal=journal,
         signer=signer,
-        exports=ExportDesk(database=database, journal=journal, signer=signer),
+        exports=ExportDesk(
+            database=database,
+            journal=journal,
+            signer=signer,
+            seals=SealDesk(database=database, journal=journal),
+        ),
         dossiers=DossierDesk(database=database, journal=journal, signer=signer),
     )

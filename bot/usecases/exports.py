@@ -118,8 +118,7 @@ class ExportDesk:
     database: Database
     journal: Journal
     signer: Signer
-    seals: Seals | None = None
-    """Without it deliveries are not listed; the seals in the log stay."""
+    seals: Seals
 
     async def record(self, staff_account: str, selection: Selection, at: datetime) -> None:
         """Write into the log who took data out."""
@@ -202,7 +201,7 @@ class ExportDesk:
         self, tx: AsyncConnection, writer: BundleWriter, seal: OpenedEntry, choice: Choice
     ) -> None:
         """List everything that a seal covers; open what was chosen."""
-        if self.seals is None or seal.payload is None:
+        if seal.payload is None:
             return
         async for one in self.seals.deliveries(tx, seal.payload["occurrence"]):
             if one.salt and one.payload and choice.opens_delivery(one.payload):

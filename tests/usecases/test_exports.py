@@ -27,6 +27,7 @@ from bot.proof.verifier import Report
 from bot.usecases.checkpoints import Signer
 from bot.usecases.exports import ExportDesk, Format, Selection
 from bot.usecases.journal import Journal, Written
+from bot.usecases.sealing import SealDesk
 from storage import keys, keystore, log, notices, stamps
 from storage.database import Database
 from storage.keystore import Keystore
@@ -53,7 +54,13 @@ class Shop:
     @property
     def desk(self) -> ExportDesk:
         signer = Signer(database=self.database, keystore=lambda: self.opened)
-        return ExportDesk(database=self.database, journal=self.journal, signer=signer)
+        return ExportDesk(
+            database=self.database, journal=self.journal, signer=signer, seals=self.seals
+        )
+
+    @property
+    def seals(self) -> SealDesk:
+        return SealDesk(database=self.database, journal=self.journal)
 
     async def publish(self, purpose: PurposeId, version: int = 1) -> PublishedNotice:
         facts = {
@@ -313,6 +320,7 @@ async def test_a_text_that_is_published_meanwhile_is_left_out(shop: Shop) -> Non
         database=shop.database,
         journal=shop.journal,
         signer=Interrupted(database=shop.database, keystore=lambda: shop.opened),
+        seals=shop.seals,
     )
     await desk.write(shop.folder / "export.zip", Format.BUNDLE, EVERYTHING, AT)
     report = shop.check()
@@ -427,7 +435,7 @@ async def test_earlier_checkpoints_and_posts_are_in_it(shop: Shop) -> None:
         posted = stamps.StoredPosting(
             channel="@tea", message_id=5, size=2, note=signed[2], posted_at=AT
         )
-        await stamps.add_posting(tx, posted)
+        await stamps.put_posting(tx, posted)
     await shop.rows()
     report = shop.check()
     assert report.failures == []
