@@ -19,6 +19,10 @@ class Fact(StrEnum):
     MENUS = "menus_sha256"
     RESTORE_HELD = "restore_held"
     """The signed tree that the database fell behind, once campaigns were held because of it."""
+    EPOCH_GENERATION = "epoch_generation"
+    """Nothing is wrapped under an older epoch key; locked by whoever wraps (storage.keys)."""
+    SIGNING_KEY = "signing_key"
+    """The verifier key that the last `key.changed` entry names; absent before the first one."""
 
 
 async def get(tx: AsyncConnection, name: Fact) -> str | None:

@@ -16,11 +16,14 @@ from bot.usecases.campaigns import CampaignDesk
 from bot.usecases.checkpoints import Signer
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.inbox import Inbox
+from bot.usecases.key_rotation import KeyRotation
 
 log = structlog.get_logger(__name__)
 SCHEDULE_SECONDS: Final = 1
 HOUSEKEEPING_SECONDS: Final = 30
 CHECKPOINT_SECONDS: Final = 60
+ROTATION_SECONDS: Final = 3600
+"""How often it is asked whether an epoch is over; that a rotation was cut short, at the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,7 @@ class Clockwork:
     campaigns: CampaignDesk
     inbox: Inbox
     signer: Signer
+    rotation: KeyRotation
     clock: Clock
 
     async def run(self) -> None:
@@ -38,15 +42,29 @@ class Clockwork:
         self._every(scheduler, SCHEDULE_SECONDS, self._schedule)
         self._every(scheduler, HOUSEKEEPING_SECONDS, self._keep_house)
         self._every(scheduler, CHECKPOINT_SECONDS, self._sign)
+        self._every(scheduler, ROTATION_SECONDS, self._rotate, at_once=True)
         scheduler.start()
         try:
             await asyncio.Event().wait()
         finally:
             scheduler.shutdown(wait=False)
 
-    def _every(self, scheduler: Any, seconds: int, work: Callable[[], Awaitable[None]]) -> None:
+    def _every(
+        self,
+        scheduler: Any,
+        seconds: int,
+        work: Callable[[], Awaitable[None]],
+        *,
+        at_once: bool = False,
+    ) -> None:
+        first = {"next_run_time": self.clock()} if at_once else {}
         scheduler.add_job(
-            _survives(work), "interval", seconds=seconds, max_instances=1, coalesce=True
+            _survives(work),
+            "interval",
+            seconds=seconds,
+            max_instances=1,
+            coalesce=True,
+            **first,
         )
 
     async def _schedule(self) -> None:
@@ -64,6 +82,12 @@ class Clockwork:
     async def _sign(self) -> None:
         if await self.signer.has_grown():
             await self.signer.sign(self.clock())
+
+    async def _rotate(self) -> None:
+        if await self.rotation.rotate(self.clock(), only_due=True):
+            log.warning(
+                "keys.rotated", hint="copy the keystore now; its older copies are of no use"
+            )
 
 
 def _survives(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

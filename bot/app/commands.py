@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bot.app.core import Core, build_core, open_database, open_keys
+from bot.app.core import Core, build_core, open_database, open_keys, remember_origin
 from bot.app.core import upgrade as migrate
 from bot.clock import utc_now
 from bot.consent.rules import PurposeId
@@ -42,7 +42,7 @@ async def export(
 
     The file appears whole or not at all, readable by its owner only. Raises ConfigurationError.
     """
-    async with _opened(settings) as core:
+    async with opened(settings) as core:
         if selection.purpose_id is not None:
             await _check_purpose(core.database, selection.purpose_id)
         unfinished = out.with_name(out.name + ".part")
@@ -58,12 +58,14 @@ async def export(
 
 
 @asynccontextmanager
-async def _opened(settings: Settings) -> AsyncIterator[Core]:
+async def opened(settings: Settings) -> AsyncIterator[Core]:
+    """Open what exists, for the length of a command. Raises ConfigurationError."""
     _refuse_absent(settings)
     async with open_database(settings) as database:
         await migrate(database)
-        opened, _ = await open_keys(settings, database, origin=None, at=utc_now())
-        yield build_core(database, opened)
+        store, _ = await open_keys(settings, database, origin=None, at=utc_now())
+        await remember_origin(database, store)
+        yield build_core(database, store)
 
 
 def _refuse_absent(settings: Settings) -> None:

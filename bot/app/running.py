@@ -163,7 +163,10 @@ async def _serve(
         is_held=lambda: not signals.may_send.is_set(),
     )
     if (fallen_behind := await core.signer.fallen_behind()) is not None:
-        log.error("log.fallen_behind", hint="a copy was put back; nothing is signed or resent")
+        log.error(
+            "log.fallen_behind",
+            hint="a copy was put back; nothing is signed or resent; see `keys status`",
+        )
         await desks.campaigns.hold_after_restore(fallen_behind, utc_now())
     await desks.campaigns.settle_former_process(utc_now())
     await desks.campaigns.after_silence(await desks.inbox.last_fetched(), utc_now())
@@ -206,6 +209,7 @@ def _start_chat(
         campaigns=desks.campaigns,
         inbox=desks.inbox,
         signer=core.signer,
+        rotation=core.rotation,
         clock=utc_now,
     )
     tasks.start(handling.run(), name="conversations")

@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from bot import logs
 from bot.app.core import why
-from bot.cli import database, evidence, purposes, running
+from bot.cli import database, evidence, keys, purposes, running
 from bot.cli.console import CANNOT
 from bot.errors import AssentError, ConfigurationError
 from bot.proof.errors import ProofError
@@ -70,5 +70,6 @@ for command in (
     database.db,
     evidence.export,
     evidence.verify,
+    keys.keys,
 ):
     main.add_command(command)
