@@ -18,13 +18,13 @@ def begin_epoch(store: Keystore, at: datetime, *, older_than: datetime | None = 
     """Add a fresh epoch key and wrap with it from now on. False: there was nothing to begin.
 
     Nothing begins while an earlier rotation is not finished, nor where the present key was made
-    at `older_than` or later: somebody else was first.
+    after `older_than`: somebody else was first.
     """
     with locked(store.path):
         facts = keystore_file.read(store.path)
         opened = keystore.open_facts(store.path, store.kek, facts)
         present = opened.keyring.generation
-        if opened.retiring or (older_than is not None and opened.made[present] >= older_than):
+        if opened.retiring or (older_than is not None and opened.made[present] > older_than):
             return False
         facts["epochs"][str(present + 1)] = {
             "created": at.isoformat(),

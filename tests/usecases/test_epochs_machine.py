@@ -1,0 +1,174 @@
+"""Promise 7 over epochs: the living always open, the erased open from no copy of before."""
+
+import asyncio
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Coroutine
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from bot.privacy.envelope import SealBroken, open_json
+from bot.privacy.keyring import KeyMissing, Keyring, WrappedKey
+from bot.privacy.profile import Profile
+from bot.usecases import key_rotation
+from bot.usecases.journal import Journal
+from bot.usecases.key_rotation import KeyRotation
+from bot.usecases.people import People
+from bot.usecases.records import RecordDesk
+from storage import key_changes, keys, keystore, migrations
+from storage.database import Database
+from storage.key_holder import KeystoreHolder
+
+AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
+KEK = b"k" * 32
+
+
+async def _nothing(_subject: object) -> None:
+    """Nothing is in flight."""
+
+
+class Epochs(RuleBasedStateMachine):
+    """People come and go, copies are made, rotations are begun, cut short, finished."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="epochs-"))
+        self.loop = asyncio.new_event_loop()
+        self.path = self.folder / "keystore.json"
+        self.now = AT
+        self.living: dict[str, str] = {}
+        self.erased: set[str] = set()
+        self.over: set[str] = set()
+        """Who was erased before the last rotation that ended was begun."""
+        self.number = 0
+        self.copies: list[Path] = []
+        keystore.create(self.path, KEK, "assent/tea", AT)
+        self.database = Database(f"sqlite+aiosqlite:///{self.folder}/data/assent.db")
+        self.wait(migrations.upgrade(self.database))
+        self.restart()
+
+    def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(work)
+
+    def restart(self) -> None:
+        """A new process: it knows what is on disk, and nothing else."""
+        self.holder = KeystoreHolder(keystore.open_keystore(self.path, KEK))
+        journal = Journal(keyring=self.holder.keyring)
+        self.people = People(
+            database=self.database, journal=journal, locales=("ru", "en"), default_locale="ru"
+        )
+        self.records = RecordDesk(
+            database=self.database,
+            journal=journal,
+            signer=None,
+            recall=_nothing,  # type: ignore[arg-type]
+        )
+        self.rotation = KeyRotation(database=self.database, keystore=self.holder, batch=2)
+
+    @rule()
+    def somebody_comes(self) -> None:
+        self.number += 1
+        account = str(self.number)
+        met = self.wait(self.people.meet(Profile(account=account, first_name=account), self.now))
+        self.living[account] = met.id
+
+    @precondition(lambda self: self.living)
+    @rule(data=st.data())
+    def somebody_is_erased(self, data: st.DataObject) -> None:
+        account = data.draw(st.sampled_from(sorted(self.living)))
+        person = self.wait(self.people.find(account))
+        self.wait(self.records.erase(person, self.now, never_again=False))
+        self.erased.add(self.living.pop(account))
+
+    @rule()
+    def a_copy_is_made(self) -> None:
+        target = self.folder / f"copy-{len(self.copies)}.db"
+        with sqlite3.connect(self.folder / "data" / "assent.db") as source:
+            with sqlite3.connect(target) as copy:
+                source.backup(copy)
+            copy.close()
+        source.close()
+        self.copies.append(target)
+
+    @rule()
+    def a_rotation_ends(self) -> None:
+        """It goes on with what was begun, and then once more from the beginning."""
+        self.now += timedelta(days=1)
+        if self.holder().retiring:
+            self.wait(self.rotation.rotate(self.now))
+        self.wait(self.rotation.rotate(self.now))
+        self.over = set(self.erased)
+
+    @rule(steps=st.integers(0, 4))
+    def a_rotation_is_cut_short(self, steps: int) -> None:
+        """The process dies after so many steps; another one starts."""
+        key_changes.begin_epoch(self.holder(), self.now)
+        self.wait(self._first_steps(steps))
+        self.restart()
+
+    async def _first_steps(self, steps: int) -> None:
+        store = self.holder()
+        if steps > 0:
+            async with self.database.transaction() as tx:
+                await keys.wrapping_generation(tx, exclusive=True)
+                await keys.set_wrapping_generation(tx, store.keyring.generation)
+        after = ""
+        for _ in range(1, steps):
+            async with self.database.transaction() as tx:
+                done = await key_rotation._rewrap_keys(tx, store.keyring, store.retiring, after, 1)
+            after = done[-1] if done else after
+
+    @rule()
+    def the_process_dies(self) -> None:
+        self.restart()
+
+    @invariant()
+    def the_living_open(self) -> None:
+        for account, subject_id in self.living.items():
+            found = self.wait(self.people.find(account))
+            assert found is not None
+            assert (found.id, found.profile.first_name) == (subject_id, account)
+
+    @invariant()
+    def the_erased_open_from_no_copy_of_an_epoch_that_is_over(self) -> None:
+        """A copy from before an erasure may hold them only until a rotation has ended."""
+        opened = keystore.open_keystore(self.path, KEK)
+        for path in self.copies if self.over else ():
+            with sqlite3.connect(path) as copy:
+                rows = copy.execute(
+                    "SELECT k.id, k.generation, k.wrapped, s.sealed FROM data_key k "
+                    "JOIN subject s ON s.id = k.id"
+                ).fetchall()
+            copy.close()
+            for subject_id, generation, wrapped, sealed in rows:
+                if subject_id in self.over:
+                    assert not _opens(opened.keyring, subject_id, generation, wrapped, sealed)
+
+    def teardown(self) -> None:
+        self.wait(self.database.close())
+        self.loop.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _opens(ring: Keyring, subject_id: str, generation: int, wrapped: bytes, sealed: bytes) -> bool:
+    try:
+        secret = ring.unwrap(WrappedKey(generation=generation, wrapped=wrapped))
+        open_json(secret, sealed, subject_id.encode())
+    except (KeyMissing, SealBroken):
+        return False
+    return True
+
+
+TestEpochs = Epochs.TestCase
+TestEpochs.settings = settings(
+    max_examples=12,
+    stateful_step_count=14,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
