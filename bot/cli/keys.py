@@ -176,16 +176,11 @@ def continue_after_loss(*, yes: bool) -> None:
 
 
 def _loss(found: Loss) -> Iterator[str]:
-    signed = found.signed
+    signed, agreed = found.signed, found.agreed
+    until = f", until {found.agreed_until}" if found.agreed_until else ""
     yield f"signed last: {_signed(signed)}"
-    yield f"the log now: {found.size} entries, the last of {found.last_entry_at or 'no time'}"
-    if signed.size > found.size:
-        yield (
-            f"lost: the entries with index {found.size} to {signed.size - 1}, and what else was "
-            f"recorded after {found.last_entry_at or 'the beginning'}: answers, withdrawals too"
-        )
-    else:
-        yield (
-            "lost: entries that were signed are not in this log, which has others in their place; "
-            "which ones, only a bundle of the lost log can tell"
-        )
+    yield f"this log agrees with what was signed up to {agreed} entries{until}"
+    yield (
+        f"lost: what was recorded after that, {signed.size - agreed} entries at most, and what was "
+        "recorded since the last signature; withdrawals too"
+    )

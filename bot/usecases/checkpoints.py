@@ -25,6 +25,8 @@ class Standing:
     head: Head
     last: SignedTree | None
     """The larger of what the keystore and the database know."""
+    kept: SignedTree | None
+    """What the database itself knows of that."""
     root_then: bytes | None
     """The root that the log had at that size; None: it is shorter."""
     signer: str | None
@@ -88,13 +90,14 @@ class Signer:
                 # What was lost is named by the entry that began the new log: nothing is behind.
                 filed = None if opened.successor.is_after_loss else filed
                 origin = opened.successor.origin
-            last = larger(filed, await self._kept(tx, opened, origin))
+            kept = await self._kept(tx, opened, origin)
+            last = larger(filed, kept)
             root_then = (
                 await log.root_at(tx, last.size)
                 if last is not None and last.size <= head.size
                 else None
             )
-        return Standing(head=head, last=last, root_then=root_then, signer=signer)
+        return Standing(head=head, last=last, kept=kept, root_then=root_then, signer=signer)
 
     async def _kept(self, tx: AsyncConnection, opened: Keystore, origin: str) -> SignedTree | None:
         """Return the last checkpoint of the database, if a key of ours signed it for this log.

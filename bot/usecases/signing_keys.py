@@ -33,10 +33,10 @@ class Loss:
 
     signed: SignedTree
     """The last signature that is known."""
-    size: int
-    """How many entries the log has now."""
-    last_entry_at: str | None
-    """Time of the last of them (RFC 3339); None: the log is empty."""
+    agreed: int
+    """So many entries are certainly those that were signed: a checkpoint of them is there."""
+    agreed_until: str | None
+    """Time of the last of them (RFC 3339); None: there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +67,17 @@ class SigningKeys:
                 f"nothing is lost: the log has {standing.head.size} entries and continues what was "
                 "signed last; it goes on by itself"
             )
+        kept = standing.kept
         async with self.database.snapshot() as tx:
-            found = await log.entries_by_index(tx, [standing.head.size - 1])
+            is_whole = kept is not None and kept.size <= standing.head.size
+            agreed = kept.size if kept is not None and is_whole else 0
+            if kept is not None and await log.root_at(tx, agreed) != kept.root:
+                agreed = 0
+            found = await log.entries_by_index(tx, [agreed - 1])
         return Loss(
             signed=standing.last,
-            size=standing.head.size,
-            last_entry_at=entry.parse(found[0].hashed).time if found else None,
+            agreed=agreed,
+            agreed_until=entry.parse(found[0].hashed).time if found else None,
         )
 
     async def continue_after(self, loss: Loss, at: datetime) -> VerifierKey:

@@ -241,6 +241,7 @@ async def test_a_checkpoint_that_nobody_signed_stops_nothing(machine: Machine) -
 
 async def lose(machine: Machine) -> VerifierKey:
     """Put a copy of two entries back after five were signed."""
+    await machine.sign()
     await machine.copy("old")
     await machine.append(3)
     _, key = await machine.sign()
@@ -252,7 +253,7 @@ async def lose(machine: Machine) -> VerifierKey:
 async def test_after_a_loss_a_new_log_names_what_is_lost(machine: Machine) -> None:
     old = await lose(machine)
     lost = await machine.core.signing_keys.loss()
-    assert (lost.signed.size, lost.size, lost.last_entry_at) == (5, 2, entry.rfc3339(AT))
+    assert (lost.signed.size, lost.agreed, lost.agreed_until) == (5, 2, entry.rfc3339(AT))
     assert lost.signed.at == AT
     new = await machine.core.signing_keys.continue_after(lost, AT)
     assert new.name == "assent/tea/2"
@@ -266,6 +267,28 @@ async def test_after_a_loss_a_new_log_names_what_is_lost(machine: Machine) -> No
     assert await machine.core.signer.fallen_behind() is None
     await machine.append(4)
     assert await machine.sign() == (7, new)
+
+
+async def test_a_log_that_went_on_after_the_copy_was_put_back_is_no_less_lost(
+    machine: Machine,
+) -> None:
+    """It is longer than what was signed, and not the same log."""
+    await lose(machine)
+    await machine.append(9)
+    lost = await machine.core.signing_keys.loss()
+    assert (lost.signed.size, lost.agreed) == (5, 2)
+    await machine.core.signing_keys.continue_after(lost, AT)
+    [(index, _)] = await machine.changes()
+    assert index == 11
+    assert (await machine.sign())[0] == 12
+
+
+async def test_nothing_agrees_where_no_checkpoint_is_left(machine: Machine) -> None:
+    await lose(machine)
+    async with machine.core.database.transaction() as tx:
+        await tx.execute(log.checkpoint.delete())
+    lost = await machine.core.signing_keys.loss()
+    assert (lost.agreed, lost.agreed_until) == (0, None)
 
 
 async def test_a_log_that_lost_nothing_is_not_begun_anew(machine: Machine) -> None:
