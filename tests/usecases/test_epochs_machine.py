@@ -1,17 +1,22 @@
 """Promise 7 over epochs: the living always open, the erased open from no copy of before."""
 
 import asyncio
+import os
 import shutil
-import sqlite3
+import socket
 import tempfile
+import uuid
 from collections.abc import Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from sqlalchemy import select
 
 from bot.privacy.envelope import SealBroken, open_json
 from bot.privacy.keyring import KeyMissing, Keyring, WrappedKey
@@ -24,9 +29,23 @@ from bot.usecases.records import RecordDesk
 from storage import key_changes, keys, keystore, migrations
 from storage.database import Database
 from storage.key_holder import KeystoreHolder
+from storage.schema import data_key, subject
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 KEK = b"k" * 32
+POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
+
+
+def has_postgresql() -> bool:
+    try:
+        with socket.create_connection(("127.0.0.1", 5432), timeout=1):
+            return True
+    except OSError:
+        return False
+
+
+Copied = tuple[str, int, bytes, bytes]
+"""What a copy of the database has of a person: id, epoch, wrapped key, what it seals."""
 
 
 async def _nothing(_subject: object) -> None:
@@ -47,11 +66,14 @@ class Epochs(RuleBasedStateMachine):
         self.over: set[str] = set()
         """Who was erased before the last rotation that ended was begun."""
         self.number = 0
-        self.copies: list[Path] = []
+        self.copies: list[list[Copied]] = []
         keystore.create(self.path, KEK, "assent/tea", AT)
-        self.database = Database(f"sqlite+aiosqlite:///{self.folder}/data/assent.db")
+        self.database = self.new_database()
         self.wait(migrations.upgrade(self.database))
         self.restart()
+
+    def new_database(self) -> Database:
+        return Database(f"sqlite+aiosqlite:///{self.folder}/data/assent.db")
 
     def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
@@ -88,13 +110,13 @@ class Epochs(RuleBasedStateMachine):
 
     @rule()
     def a_copy_is_made(self) -> None:
-        target = self.folder / f"copy-{len(self.copies)}.db"
-        with sqlite3.connect(self.folder / "data" / "assent.db") as source:
-            with sqlite3.connect(target) as copy:
-                source.backup(copy)
-            copy.close()
-        source.close()
-        self.copies.append(target)
+        self.copies.append(self.wait(self._rows()))
+
+    async def _rows(self) -> list[Copied]:
+        query = select(subject.c.id, data_key.c.generation, data_key.c.wrapped, subject.c.sealed)
+        async with self.database.snapshot() as tx:
+            found = await tx.execute(query.join(data_key, data_key.c.id == subject.c.id))
+            return [(row.id, row.generation, row.wrapped, row.sealed) for row in found]
 
     @rule()
     def a_rotation_ends(self) -> None:
@@ -139,16 +161,10 @@ class Epochs(RuleBasedStateMachine):
     def the_erased_open_from_no_copy_of_an_epoch_that_is_over(self) -> None:
         """A copy from before an erasure may hold them only until a rotation has ended."""
         opened = keystore.open_keystore(self.path, KEK)
-        for path in self.copies if self.over else ():
-            with sqlite3.connect(path) as copy:
-                rows = copy.execute(
-                    "SELECT k.id, k.generation, k.wrapped, s.sealed FROM data_key k "
-                    "JOIN subject s ON s.id = k.id"
-                ).fetchall()
-            copy.close()
-            for subject_id, generation, wrapped, sealed in rows:
-                if subject_id in self.over:
-                    assert not _opens(opened.keyring, subject_id, generation, wrapped, sealed)
+        for copy in self.copies:
+            for row in copy:
+                if row[0] in self.over:
+                    assert not _opens(opened.keyring, *row)
 
     def teardown(self) -> None:
         self.wait(self.database.close())
@@ -165,6 +181,25 @@ def _opens(ring: Keyring, subject_id: str, generation: int, wrapped: bytes, seal
     return True
 
 
+class EpochsOnPostgresql(Epochs):
+    """The same world on the other engine."""
+
+    def new_database(self) -> Database:
+        self.name = f"assent_{uuid.uuid4().hex}"
+        self.wait(self._admin(f'CREATE DATABASE "{self.name}"'))
+        return Database(f"{POSTGRESQL.replace('postgresql', 'postgresql+asyncpg', 1)}/{self.name}")
+
+    async def _admin(self, statement: str) -> None:
+        admin = await asyncpg.connect(f"{POSTGRESQL}/postgres")
+        await admin.execute(statement)
+        await admin.close()
+
+    def teardown(self) -> None:
+        self.wait(self.database.close())
+        self.wait(self._admin(f'DROP DATABASE "{self.name}" WITH (FORCE)'))
+        super().teardown()
+
+
 TestEpochs = Epochs.TestCase
 TestEpochs.settings = settings(
     max_examples=12,
@@ -172,3 +207,8 @@ TestEpochs.settings = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
+
+
+@pytest.mark.skipif(not has_postgresql(), reason="no PostgreSQL at 127.0.0.1:5432")
+class TestEpochsOnPostgresql(EpochsOnPostgresql.TestCase):
+    settings = settings(TestEpochs.settings, max_examples=4)
