@@ -6,8 +6,9 @@ import shutil
 import socket
 import tempfile
 import uuid
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,13 @@ import asyncpg
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
 from sqlalchemy import select
 
 from bot.privacy.envelope import SealBroken, open_json
@@ -69,11 +76,19 @@ class Epochs(RuleBasedStateMachine):
         self.copies: list[list[Copied]] = []
         keystore.create(self.path, KEK, "assent/tea", AT)
         self.database = self.new_database()
-        self.wait(migrations.upgrade(self.database))
         self.restart()
 
     def new_database(self) -> Database:
+        """A migrated one; migrating takes longer than a life of this world."""
+        (self.folder / "data").mkdir()
+        shutil.copy(_migrated_file(), self.folder / "data" / "assent.db")
         return Database(f"sqlite+aiosqlite:///{self.folder}/data/assent.db")
+
+    @initialize()
+    def two_are_there_and_in_a_copy(self) -> None:
+        self.somebody_comes()
+        self.somebody_comes()
+        self.a_copy_is_made()
 
     def wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return self.loop.run_until_complete(work)
@@ -167,6 +182,9 @@ class Epochs(RuleBasedStateMachine):
                     assert not _opens(opened.keyring, *row)
 
     def teardown(self) -> None:
+        self.a_rotation_ends()
+        self.the_living_open()
+        self.the_erased_open_from_no_copy_of_an_epoch_that_is_over()
         self.wait(self.database.close())
         self.loop.close()
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -186,24 +204,56 @@ class EpochsOnPostgresql(Epochs):
 
     def new_database(self) -> Database:
         self.name = f"assent_{uuid.uuid4().hex}"
-        self.wait(self._admin(f'CREATE DATABASE "{self.name}"'))
+        template = _migrated_template()
+        self.wait(_admin(f'CREATE DATABASE "{self.name}" TEMPLATE "{template}"'))
         return Database(f"{POSTGRESQL.replace('postgresql', 'postgresql+asyncpg', 1)}/{self.name}")
 
-    async def _admin(self, statement: str) -> None:
-        admin = await asyncpg.connect(f"{POSTGRESQL}/postgres")
-        await admin.execute(statement)
-        await admin.close()
-
     def teardown(self) -> None:
-        self.wait(self.database.close())
-        self.wait(self._admin(f'DROP DATABASE "{self.name}" WITH (FORCE)'))
         super().teardown()
+        asyncio.run(_admin(f'DROP DATABASE "{self.name}" WITH (FORCE)'))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _tidied() -> Iterator[None]:
+    """Remove what the templates were, if any was made."""
+    yield
+    if _migrated_file.cache_info().currsize:
+        shutil.rmtree(_migrated_file().parent)
+    if _migrated_template.cache_info().currsize:
+        asyncio.run(_admin(f'DROP DATABASE "{_migrated_template()}" WITH (FORCE)'))
+
+
+@cache
+def _migrated_file() -> Path:
+    path = Path(tempfile.mkdtemp(prefix="epochs-")) / "assent.db"
+    asyncio.run(_migrate(f"sqlite+aiosqlite:///{path}"))
+    return path
+
+
+@cache
+def _migrated_template() -> str:
+    name = f"assent_{uuid.uuid4().hex}"
+    asyncio.run(_admin(f'CREATE DATABASE "{name}"'))
+    asyncio.run(_migrate(f"{POSTGRESQL.replace('postgresql', 'postgresql+asyncpg', 1)}/{name}"))
+    return name
+
+
+async def _migrate(url: str) -> None:
+    database = Database(url)
+    await migrations.upgrade(database)
+    await database.close()
+
+
+async def _admin(statement: str) -> None:
+    admin = await asyncpg.connect(f"{POSTGRESQL}/postgres")
+    await admin.execute(statement)
+    await admin.close()
 
 
 TestEpochs = Epochs.TestCase
 TestEpochs.settings = settings(
-    max_examples=12,
-    stateful_step_count=14,
+    max_examples=30,
+    stateful_step_count=10,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )
@@ -211,4 +261,4 @@ TestEpochs.settings = settings(
 
 @pytest.mark.skipif(not has_postgresql(), reason="no PostgreSQL at 127.0.0.1:5432")
 class TestEpochsOnPostgresql(EpochsOnPostgresql.TestCase):
-    settings = settings(TestEpochs.settings, max_examples=4)
+    settings = settings(TestEpochs.settings, max_examples=8)

@@ -231,6 +231,8 @@ async def test_a_writer_under_the_old_key_is_waited_for(database: Database, tmp_
         database=database, keystore=lambda: keystore.open_keystore(store.path, KEK)
     )
     async with database.transaction() as tx:
+        await wrapping_keyring(tx, lambda: store.keyring)  # the row is there, nobody inserts it
+    async with database.transaction() as tx:
         ring = await wrapping_keyring(tx, lambda: store.keyring)
         rotating = asyncio.ensure_future(rotation.rotate(AT))
         done, _ = await asyncio.wait([rotating], timeout=0.5)
