@@ -36,7 +36,7 @@ install: $(VENV)/run.stamp ## only the environment: .venv/bin/python -m bot, .ve
 
 messages: $(VENV)/dev.stamp ## renew locales/ from the phrases in the code; then translate what is empty
 	@mkdir -p build
-	@$(BIN)/pybabel -q extract -k phrase -k ngettext:1,2 --no-location --omit-header -o build/assent.pot bot handlers
+	@$(BIN)/pybabel -q extract -k phrase -k ngettext:1,2 --no-location --omit-header -o build/assent.pot bot handlers storage
 	@for locale in ru en; do $(BIN)/pybabel -q update -i build/assent.pot -o locales/$$locale/LC_MESSAGES/assent.po \
 	  -l $$locale -D assent --no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date --width=100; done
 	@sed -i -E '/^"(Project-Id|Report-Msgid|POT-Creation|PO-Revision|Last-Translator|Language-Team|Generated-By)/d; /./,$$!d' \

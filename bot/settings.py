@@ -186,6 +186,8 @@ class Settings(BaseSettings):
     """Where the key-encryption key is; never in the folder of the database."""
     key_command: SecretStr | None = None
     """A command that prints the key, instead of `key_file`."""
+    key: SecretStr | None = None
+    """The key itself, instead of `key_file` and `key_command`: 32 bytes in base64."""
     keystore_file: Path | None = None
     """Wrapped keys and the last signed tree; beside `key_file` unless set."""
     purposes_file: Path = Path("purposes.toml")
@@ -216,7 +218,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _belong_together(self) -> Self:
-        if faults := [*self._webhook_faults(), *self._place_faults()]:
+        if faults := [*self._webhook_faults(), *self._place_faults(), *self._key_faults()]:
             raise ValueError("\n".join(faults))
         return self
 
@@ -226,10 +228,20 @@ class Settings(BaseSettings):
         if self.public_url and self.web_bind is None:
             yield "WEB_BIND: missing; say where the webhook listens, as HOST:PORT"
 
+    def _key_faults(self) -> Iterator[str]:
+        if self.key is None:
+            return
+        for name in ("key_file", "key_command"):
+            if name in self.model_fields_set and getattr(self, name) is not None:
+                yield (
+                    f"KEY: the key is given twice, by {name.upper()} too; remove the setting that "
+                    "is not meant"
+                )
+
     def _place_faults(self) -> Iterator[str]:
         folder = self.database_folder
         places = {"KEYSTORE_FILE": self.keystore}
-        if self.key_command is None:
+        if self.has_key_file:
             places["KEY_FILE"] = self.key_file
         for name, path in places.items():
             if folder is not None and path.resolve().is_relative_to(folder):
@@ -237,6 +249,11 @@ class Settings(BaseSettings):
                     f"{name}: it lies in the folder of the database, {folder}; move one of them, "
                     "or whoever copies the folder can read everything"
                 )
+
+    @property
+    def has_key_file(self) -> bool:
+        """Whether the key-encryption key is what KEY_FILE holds."""
+        return self.key_command is None and self.key is None
 
     @property
     def keystore(self) -> Path:

@@ -11,13 +11,14 @@ from bot.errors import AssentError
 from bot.usecases.campaign_drafts import ContentTooLong
 from handlers import screen
 from handlers.i18n import _
+from handlers.screen import Screen
 
 router = Router(name="faults")
 log = structlog.get_logger(__name__)
 
 
 @router.error(ExceptionTypeFilter(AssentError))
-async def refused(event: ErrorEvent) -> None:
+async def refused(event: ErrorEvent, bot: Bot) -> None:
     """Say in the person's language what was wrong, what was kept, what to do."""
     error = event.exception
     assert isinstance(error, AssentError)  # noqa: S101 the filter says so
@@ -27,7 +28,7 @@ async def refused(event: ErrorEvent) -> None:
         text = text.format(excess=error.over, limit=error.limit)
     if isinstance(error, CampaignRefused):
         text += " (" + ", ".join(r.advisory_id or r.kind.value for r in error.refusals) + ")"
-    await _tell(event, text)
+    await _tell(event, bot, text)
 
 
 @router.error(ExceptionTypeFilter(TelegramForbiddenError))
@@ -36,11 +37,11 @@ async def unreachable(event: ErrorEvent) -> None:
     log.info("conversation.unreachable", update=event.update.update_id)
 
 
-async def _tell(event: ErrorEvent, text: str) -> None:
+async def _tell(event: ErrorEvent, bot: Bot, text: str) -> None:
     query, message = event.update.callback_query, event.update.message
-    if isinstance(query, CallbackQuery) and len(text) > screen.ALERT_LIMIT and event.update.bot:
+    if isinstance(query, CallbackQuery) and len(text) > screen.ALERT_LIMIT:
         await screen.acknowledge(query)
-        await event.update.bot.send_message(query.from_user.id, text)
+        await screen.send(bot, query.from_user.id, Screen(text=text))
     elif isinstance(query, CallbackQuery):
         await screen.acknowledge(query, text, alert=True)
     elif isinstance(message, Message):

@@ -28,6 +28,10 @@ class Fact(StrEnum):
     """When the last sweep of proofs that need not be kept came to its end."""
     SWEEP = "sweep"
     """What the sweep under way has erased so far: a crash must not lose the count."""
+    EPOCH_GENERATION = "epoch_generation"
+    """Nothing is wrapped under an older epoch key; locked by whoever wraps (storage.keys)."""
+    SIGNING_KEY = "signing_key"
+    """The verifier key that the last `key.changed` entry names; absent before the first one."""
 
 
 async def get(tx: AsyncConnection, name: Fact) -> str | None:

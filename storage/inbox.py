@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from storage.schema import inbox
@@ -124,4 +124,52 @@ async def remove_settled(tx: AsyncConnection, before: datetime) -> None:
 
 async def count_set_aside(tx: AsyncConnection) -> int:
     query = select(func.count()).select_from(inbox).where(inbox.c.state == InboxState.SET_ASIDE)
+    return (await tx.execute(query)).scalar_one()
+
+
+async def page_under(
+    tx: AsyncConnection, generations: Collection[int], *, after: int, limit: int
+) -> dict[int, tuple[int, bytes]]:
+    """Lock and return the next updates that these epochs seal, handled by nobody yet."""
+    query = (
+        select(inbox.c.update_id, inbox.c.generation, inbox.c.sealed)
+        .where(
+            inbox.c.generation.in_(generations),
+            inbox.c.sealed.is_not(None),
+            inbox.c.update_id > after,
+        )
+        .order_by(inbox.c.update_id)
+        .limit(limit)
+        .with_for_update()
+    )
+    return {row.update_id: (row.generation, row.sealed) for row in await tx.execute(query)}
+
+
+async def reseal(tx: AsyncConnection, generation: int, sealed: Mapping[int, bytes]) -> None:
+    """Keep the same updates under another epoch; their rows are locked."""
+    if sealed:
+        statement = (
+            update(inbox)
+            .where(inbox.c.update_id == bindparam("of_update"))
+            .values(generation=generation, sealed=bindparam("as_sealed"))
+        )
+        rows = [{"of_update": number, "as_sealed": content} for number, content in sealed.items()]
+        await tx.execute(statement, rows)
+
+
+async def empty(tx: AsyncConnection, update_ids: Collection[int]) -> None:
+    """Set aside what nobody can open; the content goes, it says nothing to anybody."""
+    await tx.execute(
+        update(inbox)
+        .where(inbox.c.update_id.in_(update_ids))
+        .values(state=InboxState.SET_ASIDE, sealed=None)
+    )
+
+
+async def count_under(tx: AsyncConnection, generations: Collection[int]) -> int:
+    query = (
+        select(func.count())
+        .select_from(inbox)
+        .where(inbox.c.generation.in_(generations), inbox.c.sealed.is_not(None))
+    )
     return (await tx.execute(query)).scalar_one()

@@ -6,40 +6,46 @@ log.
 """
 
 import base64
-import fcntl
-import json
 import os
 import shlex
 import stat
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
+from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
-from bot.errors import AssentError, ConfigurationError
+from bot.errors import AssentError, ConfigurationError, phrase
 from bot.privacy.keyring import Keyring
+from bot.proof import note
+from bot.proof.note import VerifierKey
+from storage import keystore_file
+from storage.keystore_file import FORMAT, KEY_BYTES, Facts, fresh_key, locked, unwrap, wrap
 
-KEY_BYTES: Final = 32
 COMMAND_SECONDS: Final = 30
-FORMAT: Final = 1
 OPEN_TO_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 class TreeRolledBack(AssentError):
     """The log is shorter than, or differs from, what was signed before: it is not signed."""
 
+    message_key = phrase(
+        "The log cannot be signed now, so there is no proof and no bundle: the database was put "
+        "back from an older copy. Answers are recorded all the same. Whoever runs this bot finds "
+        "what to do with the commands “doctor” and “keys status”."
+    )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedTree:
-    """The size and root that were signed last."""
+    """The size and root that were signed last, and when, where that is known."""
 
     size: int
     root: bytes
+    at: datetime | None = field(default=None, compare=False)
 
 
 # --- the key-encryption key -------------------------------------------------------------------
@@ -47,7 +53,7 @@ class SignedTree:
 
 def create_kek(path: Path) -> bytes:
     """Make a key-encryption key; keep it at `path`, readable by the owner only."""
-    kek = os.urandom(KEY_BYTES)
+    kek = fresh_key()
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
@@ -67,7 +73,7 @@ def read_kek(path: Path) -> bytes:
         ) from error
     if mode & OPEN_TO_OTHERS:
         raise ConfigurationError([f"KEY_FILE: {path} can be read by others; run: chmod 600 {path}"])
-    return _decode_kek(text, "KEY_FILE")
+    return decode_kek(text, "KEY_FILE")
 
 
 def ask_kek(command: str) -> bytes:
@@ -80,10 +86,11 @@ def ask_kek(command: str) -> bytes:
         raise ConfigurationError(
             [f"KEY_COMMAND: it failed ({type(error).__name__}); run it by hand to see why"]
         ) from error
-    return _decode_kek(done.stdout, "KEY_COMMAND")
+    return decode_kek(done.stdout, "KEY_COMMAND")
 
 
-def _decode_kek(text: bytes, setting: str) -> bytes:
+def decode_kek(text: bytes, setting: str) -> bytes:
+    """Read a key as it is written. Raises ConfigurationError naming the setting, not the key."""
     try:
         kek = base64.b64decode(text.strip(), validate=True)
     except ValueError:
@@ -99,136 +106,206 @@ def _decode_kek(text: bytes, setting: str) -> bytes:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Successor:
+    """A signing key that takes over once the log has the entry that names it."""
+
+    origin: str
+    change: Mapping[str, Any]
+    """The payload of that entry, but for the software."""
+
+    @property
+    def vkey(self) -> str:
+        return str(self.change["new"])
+
+    @property
+    def is_after_loss(self) -> bool:
+        return "lost" in self.change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keystore:
     """An opened keystore. `repr` is empty: it must not reach a log."""
 
     path: Path
+    kek: bytes
     origin: str
     keyring: Keyring
+    made: Mapping[int, datetime]
+    """When each epoch key in the file was made, by generation."""
+    changes: tuple[Mapping[str, Any], ...]
+    """Every change of the signing key so far: the payloads of the `key.changed` entries."""
+    successor: Successor | None
 
     def __repr__(self) -> str:
         return f"Keystore({self.path})"
 
+    @property
+    def retiring(self) -> tuple[int, ...]:
+        """Generations that a rotation has still to destroy."""
+        return tuple(sorted(self.made.keys() - {self.keyring.generation}))
+
+    @property
+    def key(self) -> VerifierKey:
+        """The public key that signs now."""
+        return note.verifier_key(self.origin, self.keyring.signing_seed)
+
+    @property
+    def former_keys(self) -> tuple[VerifierKey, ...]:
+        """The public keys that signed before, oldest first."""
+        return tuple(note.parse_key(change["old"]) for change in self.changes)
+
+    @property
+    def origins(self) -> frozenset[str]:
+        """Every name that the log has had, and the one that it is about to take."""
+        names = {self.origin, *(key.name for key in self.former_keys)}
+        return frozenset(names if self.successor is None else names | {self.successor.origin})
+
+    def is_succeeded(self, signer: str | None) -> bool:
+        """Whether the log names the key in waiting as its signer already."""
+        return self.successor is not None and self.successor.vkey == signer
+
     def last_signed(self) -> SignedTree | None:
-        return _signed_tree(_read(self.path))
+        return _signed_tree(keystore_file.read(self.path))
 
     def sign_tree(
         self,
         tree: SignedTree,
         extends: Callable[[SignedTree], bool],
-        sign: Callable[[], str],
+        sign: Callable[[str, bytes], str],
+        *,
+        seen: SignedTree | None = None,
+        signer: str | None = None,
     ) -> str:
         """Return the signature of a tree that continues the last signed one.
 
-        `extends` says whether the tree begins with the one given. Raises TreeRolledBack.
+        `extends` says whether the tree begins with the one given; `sign` gets the origin and the
+        seed; `seen` is the last signature that the database knows, and counts if it is the
+        larger; `signer` is the key that the log itself names, if it was ever changed. A key in
+        waiting that the log names takes over here, in the same write, so that no tree is ever
+        signed by the wrong one of two. Raises TreeRolledBack.
         """
-        with _locked(self.path):
-            facts = _read(self.path)
-            last = _signed_tree(facts)
+        with locked(self.path):
+            facts = keystore_file.read(self.path)
+            opened = open_facts(self.path, self.kek, facts)
+            last = larger(_signed_tree(facts), seen)
+            succeeds = opened.is_succeeded(signer)
+            if succeeds and opened.successor is not None and opened.successor.is_after_loss:
+                last = None  # the entry in the log names what was lost: a new log begins
             if last is not None:
                 _refuse_fork(last, tree, extends)
-            facts["last_signed"] = {"size": tree.size, "root": tree.root.hex()}
-            _write(self.path, facts)
-            return sign()
+            if succeeds:
+                adopt_successor(facts)
+                opened = open_facts(self.path, self.kek, facts)
+            elif signer != (str(opened.key) if opened.changes else None):
+                raise TreeRolledBack("the log and the keystore disagree about who signs")
+            facts["last_signed"] = _as_facts(tree)
+            keystore_file.write(self.path, facts)
+            return sign(opened.origin, opened.keyring.signing_seed)
+
+
+def larger(one: SignedTree | None, other: SignedTree | None) -> SignedTree | None:
+    """Return the one of more entries; the first where there are as many."""
+    if one is None or other is None:
+        return one or other
+    return other if other.size > one.size else one
 
 
 def _refuse_fork(last: SignedTree, tree: SignedTree, extends: Callable[[SignedTree], bool]) -> None:
     if tree.size < last.size:
-        raise TreeRolledBack(f"the log has {tree.size} entries, but {last.size} were signed before")
+        raise TreeRolledBack(
+            f"the log has {tree.size} entries, but {last.size} were signed before; "
+            "see `keys status`"
+        )
     if not extends(last):
-        raise TreeRolledBack(f"the log differs from the one signed at {last.size} entries")
+        raise TreeRolledBack(
+            f"the log differs from the one signed at {last.size} entries; see `keys status`"
+        )
+
+
+def adopt_successor(facts: Facts) -> None:
+    """Let the key in waiting sign from now on; the seed of the former is gone with the write."""
+    waiting = facts["successor"]
+    facts |= {
+        "origin": waiting["origin"],
+        "signing_key": waiting["signing_key"],
+        "changes": [*facts["changes"], waiting["change"]],
+        "successor": None,
+    }
 
 
 def create(path: Path, kek: bytes, origin: str, at: datetime) -> Keystore:
     """Make a keystore with fresh keys. Raises FileExistsError when there is one."""
     if path.exists():
         raise FileExistsError(path)
-    epoch, index_key, seed = (os.urandom(KEY_BYTES) for _ in range(3))
     facts = {
         "format": FORMAT,
         "origin": origin,
         "generation": 1,
-        "epochs": {"1": {"created": at.isoformat(), "wrapped": _wrap(kek, epoch)}},
-        "index_key": _wrap(kek, index_key),
-        "signing_key": _wrap(kek, seed),
+        "epochs": {"1": {"created": at.isoformat(), "wrapped": wrap(kek, fresh_key())}},
+        "index_key": wrap(kek, fresh_key()),
+        "signing_key": wrap(kek, fresh_key()),
+        "changes": [],
+        "successor": None,
         "last_signed": None,
     }
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
-        _write(path, facts)
+    with locked(path):
+        keystore_file.write(path, facts)
     return open_keystore(path, kek)
 
 
 def open_keystore(path: Path, kek: bytes) -> Keystore:
     """Open the keystore. Raises ConfigurationError when the key is not the one it was made with."""
-    facts = _read(path)
+    return open_facts(path, kek, keystore_file.read(path))
+
+
+def open_facts(path: Path, kek: bytes, facts: Facts) -> Keystore:
+    """Open what was read. Raises ConfigurationError."""
     try:
+        epochs = {int(number): epoch for number, epoch in facts["epochs"].items()}
         keyring = Keyring(
-            epochs={
-                int(number): _unwrap(kek, epoch["wrapped"])
-                for number, epoch in facts["epochs"].items()
-            },
+            epochs={number: unwrap(kek, epoch["wrapped"]) for number, epoch in epochs.items()},
             generation=facts["generation"],
-            index_key=_unwrap(kek, facts["index_key"]),
-            signing_seed=_unwrap(kek, facts["signing_key"]),
+            index_key=unwrap(kek, facts["index_key"]),
+            signing_seed=unwrap(kek, facts["signing_key"]),
         )
-        return Keystore(path=path, origin=facts["origin"], keyring=keyring)
+        epochs[facts["generation"]]  # or it is damaged: what wraps would be missing
+        waiting = facts["successor"]
+        return Keystore(
+            path=path,
+            kek=kek,
+            origin=facts["origin"],
+            keyring=keyring,
+            made={
+                number: datetime.fromisoformat(epoch["created"]) for number, epoch in epochs.items()
+            },
+            changes=tuple(facts["changes"]),
+            successor=None
+            if waiting is None
+            else Successor(origin=waiting["origin"], change=waiting["change"]),
+        )
     except InvalidUnwrap as error:
         raise ConfigurationError(
             [f"KEY_FILE: this key does not open {path}; use the key it was made with"]
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigurationError(
             [f"KEYSTORE_FILE: {path} is damaged; restore it from its backup"]
         ) from error
 
 
-def _wrap(kek: bytes, key: bytes) -> str:
-    return aes_key_wrap(kek, key).hex()
-
-
-def _unwrap(kek: bytes, wrapped: str) -> bytes:
-    return aes_key_unwrap(kek, bytes.fromhex(wrapped))
-
-
-def _signed_tree(facts: dict[str, Any]) -> SignedTree | None:
+def _signed_tree(facts: Facts) -> SignedTree | None:
     last = facts["last_signed"]
-    return None if last is None else SignedTree(size=last["size"], root=bytes.fromhex(last["root"]))
+    if last is None:
+        return None
+    at = last.get("at")
+    return SignedTree(
+        size=last["size"],
+        root=bytes.fromhex(last["root"]),
+        at=None if at is None else datetime.fromisoformat(at),
+    )
 
 
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        facts = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise ConfigurationError(
-            [f"KEYSTORE_FILE: {path} cannot be read; restore it from its backup"]
-        ) from error
-    if not isinstance(facts, dict) or facts.get("format") != FORMAT:
-        raise ConfigurationError(
-            [f"KEYSTORE_FILE: {path} is not a keystore of this version of Assent"]
-        )
-    return facts
-
-
-def _write(path: Path, facts: dict[str, Any]) -> None:
-    """Replace the file as a whole, and only once the new one is on the disk."""
-    fresh = path.with_name(path.name + ".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(facts, file, indent=2)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Keep every other process of ours away from the file."""
-    with path.with_name(path.name + ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+def _as_facts(tree: SignedTree) -> Facts:
+    at = None if tree.at is None else tree.at.isoformat()
+    return {"size": tree.size, "root": tree.root.hex(), "at": at}

@@ -191,6 +191,21 @@ def test_both_in_the_folder_of_the_database_are_both_told(monkeypatch: pytest.Mo
     assert [line.split(":")[0] for line in faults(for_run=False)] == ["KEYSTORE_FILE", "KEY_FILE"]
 
 
+@pytest.mark.parametrize("other", ["KEY_FILE", "KEY_COMMAND"])
+def test_the_key_is_not_given_twice(other: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, KEY="c2VjcmV0", **{other: "keys/other"})
+    [line] = faults(for_run=False)
+    assert line.startswith(f"KEY: the key is given twice, by {other} too")
+    assert "c2VjcmV0" not in line
+
+
+def test_a_key_in_the_environment_needs_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    put(monkeypatch, KEY="c2VjcmV0")
+    settings = load_settings(for_run=False)
+    assert not settings.has_key_file
+    assert "c2VjcmV0" not in repr(settings)
+
+
 def test_on_postgresql_the_key_may_lie_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     put(monkeypatch, DATABASE_URL="postgresql+asyncpg://u:p@h/assent", KEY_FILE="data/assent.key")
     assert load_settings(for_run=False).database_path is None

@@ -17,6 +17,7 @@ from bot.usecases.campaigns import CampaignDesk
 from bot.usecases.checkpoints import Signer
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.inbox import Inbox
+from bot.usecases.key_rotation import KeyRotation
 from bot.usecases.retention import RetentionDesk
 from bot.usecases.sealing import SealDesk
 from bot.usecases.stamping import NotStamped, Stamping
@@ -30,6 +31,8 @@ WITNESS_SECONDS: Final = 300
 """How often it is looked whether a stamp or a post is due, and so when a failed one is repeated."""
 RETENTION_SECONDS: Final = 600
 """How often it is looked whether the last sweep was a day ago: a restart must not lose a day."""
+ROTATION_SECONDS: Final = 3600
+"""How often it is asked whether an epoch is over; that a rotation was cut short, at the start."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class Clockwork:
     herald: Herald | None
     """None: no public channel is configured."""
     retention: RetentionDesk
+    rotation: KeyRotation
     clock: Clock
 
     async def run(self) -> None:
@@ -57,6 +61,7 @@ class Clockwork:
         self._every(scheduler, WITNESS_SECONDS, self._stamp, is_first_at_once=True)
         self._every(scheduler, WITNESS_SECONDS, self._post, is_first_at_once=True)
         self._every(scheduler, RETENTION_SECONDS, self._sweep)
+        self._every(scheduler, ROTATION_SECONDS, self._rotate, is_first_at_once=True)
         scheduler.start()
         try:
             await asyncio.Event().wait()
@@ -125,6 +130,12 @@ class Clockwork:
         report = await self.retention.sweep_daily(self.clock())
         if report is not None and not report.tally.is_empty:
             log.info("privacy.swept", entry=report.index, erased=report.tally.people_erased)
+
+    async def _rotate(self) -> None:
+        if await self.rotation.rotate(self.clock(), only_due=True):
+            log.warning(
+                "keys.rotated", hint="copy the keystore now; its older copies are of no use"
+            )
 
 
 def _survives(work: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

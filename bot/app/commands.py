@@ -7,7 +7,7 @@ from dataclasses import replace
 from gettext import NullTranslations
 from pathlib import Path
 
-from bot.app.core import Core, build_core, open_database, open_keys
+from bot.app.core import Core, build_core, open_database, open_keys, remember_origin
 from bot.app.core import upgrade as migrate
 from bot.clock import utc_now
 from bot.consent.rules import PurposeId, SubjectId
@@ -96,12 +96,13 @@ async def dossier(settings: Settings, out: Path, wanted: Wanted, locale: str) ->
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Core]:
-    """Open what exists already, for the length of one command. Raises ConfigurationError."""
+    """Open what exists, for the length of a command. Raises ConfigurationError."""
     _refuse_absent(settings)
     async with open_database(settings) as database:
         await migrate(database)
-        keys, _ = await open_keys(settings, database, origin=None, at=utc_now())
-        yield build_core(database, keys)
+        store, _ = await open_keys(settings, database, origin=None, at=utc_now())
+        await remember_origin(database, store)
+        yield build_core(database, store)
 
 
 def _refuse_absent(settings: Settings) -> None:

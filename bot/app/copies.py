@@ -136,9 +136,10 @@ def _check_signed(contents: Contents, opened: Keystore) -> None:
     """Hold the log of a copy against the newest checkpoint in it. Raises CopyUnusable."""
     if contents.checkpoint is None:
         return
-    key = note.verifier_key(opened.origin, opened.keyring.signing_seed)
     try:
-        signed = checkpoint.verify(contents.checkpoint.encode(), key)
+        signed = checkpoint.parse(
+            note.verify(contents.checkpoint.encode(), opened.key, *opened.former_keys)
+        )
     except ProofError as error:
         raise CopyUnusable(f"its newest checkpoint does not hold: {error}") from error
     if contents.roots.get(signed.size) != signed.root:

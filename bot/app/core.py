@@ -15,10 +15,14 @@ from bot.usecases.checkpoints import Signer
 from bot.usecases.dossiers import DossierDesk
 from bot.usecases.exports import ExportDesk
 from bot.usecases.journal import Journal
+from bot.usecases.key_rotation import KeyRotation
 from bot.usecases.sealing import SealDesk
+from bot.usecases.signing_keys import SigningKeys
+from bot.usecases.wrapping import KeystoreOutdated, wrapping_keyring
 from storage import facts, keystore, migrations, subjects
 from storage.database import Database
 from storage.facts import Fact
+from storage.key_holder import KeystoreHolder
 from storage.keystore import Keystore
 
 
@@ -27,11 +31,13 @@ class Core:
     """What commands and the bot share."""
 
     database: Database
-    keystore: Keystore
+    keystore: KeystoreHolder
     journal: Journal
     signer: Signer
     exports: ExportDesk
     dossiers: DossierDesk
+    rotation: KeyRotation
+    signing_keys: SigningKeys
 
 
 @asynccontextmanager
@@ -94,7 +100,7 @@ async def open_keys(
     """
     told: list[str] = []
     path = settings.keystore
-    missing_key = settings.key_command is None and not settings.key_file.exists()
+    missing_key = settings.has_key_file and not settings.key_file.exists()
     if (missing_key or not path.exists()) and await has_people(database):
         name, gone = ("KEY_FILE", settings.key_file) if missing_key else ("KEYSTORE_FILE", path)
         raise ConfigurationError(
@@ -113,26 +119,35 @@ async def open_keys(
         kek = keystore.create_kek(settings.key_file)
         told.append(f"a new key was made: {settings.key_file.resolve()}; keep a copy apart")
     else:
-        kek = _kek(settings)
+        kek = read_kek(settings)
     if not path.exists():
         if origin is None:
             raise ConfigurationError(
                 [f"KEYSTORE_FILE: {path} is missing; it is made at the first `run`"]
             )
         return keystore.create(path, kek, origin, at), told
-    opened = keystore.open_keystore(path, kek)
-    _check_origin(settings, opened)
+    opened = open_keystore(settings, kek)
     return opened, told
 
 
-def _kek(settings: Settings) -> bytes:
+def open_keystore(settings: Settings, kek: bytes) -> Keystore:
+    """Open the keystore of the settings. Raises ConfigurationError."""
+    opened = keystore.open_keystore(settings.keystore, kek)
+    _check_origin(settings, opened)
+    return opened
+
+
+def read_kek(settings: Settings) -> bytes:
+    """Read the key-encryption key from wherever it is. Raises ConfigurationError."""
+    if settings.key is not None:
+        return keystore.decode_kek(settings.key.get_secret_value().encode(), "KEY")
     if settings.key_command is not None:
         return keystore.ask_kek(settings.key_command.get_secret_value())
     return keystore.read_kek(settings.key_file)
 
 
 def _check_origin(settings: Settings, opened: Keystore) -> None:
-    if settings.log_origin is not None and settings.log_origin != opened.origin:
+    if settings.log_origin is not None and settings.log_origin not in opened.origins:
         raise ConfigurationError(
             [
                 (
@@ -144,23 +159,31 @@ def _check_origin(settings: Settings, opened: Keystore) -> None:
 
 
 async def remember_origin(database: Database, opened: Keystore) -> None:
-    """Tie the database to its keystore. Raises ConfigurationError for another's."""
+    """Tie the database to its keystore. Raises ConfigurationError for another's, or an older one.
+
+    The database may know the log by a name from before a loss, or by the one that comes next.
+    """
     async with database.transaction() as tx:
+        try:
+            await wrapping_keyring(tx, lambda: opened.keyring)
+        except KeystoreOutdated as error:
+            raise ConfigurationError([error.detail]) from error
         known = await facts.get(tx, Fact.LOG_ORIGIN)
         if known is None:
             await facts.put(tx, Fact.LOG_ORIGIN, opened.origin)
-        elif known != opened.origin:
+        elif known not in opened.origins:
             raise ConfigurationError(
                 [f"KEYSTORE_FILE: it belongs to the log {opened.origin}, the database to {known}"]
             )
 
 
 def build_core(database: Database, opened: Keystore) -> Core:
-    journal = Journal(keyring=lambda: opened.keyring)
-    signer = Signer(database=database, keystore=lambda: opened)
+    holder = KeystoreHolder(opened)
+    journal = Journal(keyring=holder.keyring)
+    signer = Signer(database=database, keystore=holder)
     return Core(
         database=database,
-        keystore=opened,
+        keystore=holder,
         journal=journal,
         signer=signer,
         exports=ExportDesk(
@@ -170,4 +193,8 @@ def build_core(database: Database, opened: Keystore) -> Core:
             seals=SealDesk(database=database, journal=journal),
         ),
         dossiers=DossierDesk(database=database, journal=journal, signer=signer),
+        rotation=KeyRotation(database=database, keystore=holder),
+        signing_keys=SigningKeys(
+            database=database, keystore=holder, journal=journal, signer=signer
+        ),
     )

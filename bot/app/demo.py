@@ -81,6 +81,7 @@ def _settings(api_url: str, folder: Path) -> Settings:
         database_url=f"sqlite+aiosqlite:///{folder}/data/assent.db",
         key_file=folder / "keys" / "assent.key",
         key_command=None,
+        key=None,
         keystore_file=None,
         purposes_file=EXAMPLE / "purposes.toml",
         default_locale="ru",

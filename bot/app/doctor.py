@@ -13,7 +13,8 @@ import aiohttp
 from sqlalchemy.exc import SQLAlchemyError
 
 from bot.app.authority import Authority, roots_of
-from bot.app.core import open_keys
+from bot.app.core import open_keys, open_keystore, read_kek
+from bot.app.key_commands import status_of
 from bot.campaigns import policy
 from bot.campaigns.countries import rules_of
 from bot.clock import utc_now
@@ -54,6 +55,7 @@ async def examine(settings: Settings) -> list[Finding]:
         found.append(finding)
         found.append(await _migrations(database))
         found.append(await _keys(settings, database))
+        found += await _key_status(settings, database)
         found += await _set_aside(database)
         found += await _stamps(settings, database)
         found += await _channel(settings, database)
@@ -65,6 +67,8 @@ async def examine(settings: Settings) -> list[Finding]:
         "migrations",
         "updates",
         "keys",
+        "rotation",
+        "log",
         "clock",
         "stamps",
         "channel",
@@ -187,7 +191,7 @@ async def _is_migrated(database: Database) -> bool:
 
 async def _keys(settings: Settings, database: Database | None) -> Finding:
     is_fresh = not settings.keystore.exists() and (
-        settings.key_command is not None or not settings.key_file.exists()
+        not settings.has_key_file or not settings.key_file.exists()
     )
     if database is None and is_fresh:
         return Finding(name="keys", what="the first `run` makes them", is_note=True)
@@ -198,6 +202,28 @@ async def _keys(settings: Settings, database: Database | None) -> Finding:
     except ConfigurationError as error:
         return Finding(name="keys", what="; ".join(error.faults), is_right=False)
     return Finding(name="keys", what=f"they open the log {opened.origin}")
+
+
+async def _key_status(settings: Settings, database: Database | None) -> list[Finding]:
+    """Say what is due with the keys, and whether the log can be signed."""
+    if database is None:
+        return []
+    try:
+        opened = open_keystore(settings, read_kek(settings))
+        found = await status_of(database, opened)
+    except ConfigurationError:
+        return []  # told as the finding of the keys
+    findings = []
+    if opened.retiring:
+        what = "not finished: `run` goes on with it, or `keys rotate`"
+        findings.append(Finding(name="rotation", what=what, is_note=True))
+    elif utc_now() >= found.due_at:
+        what = f"due since {found.due_at:%Y-%m-%d}: `run` does it by itself, or `keys rotate`"
+        findings.append(Finding(name="rotation", what=what, is_note=True))
+    if not found.log_continues:
+        what = "it does not continue what was signed last, and is not signed: see `keys status`"
+        findings.append(Finding(name="log", what=what, is_right=False))
+    return findings
 
 
 # --- witnesses --------------------------------------------------------------------------------

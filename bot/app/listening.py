@@ -27,6 +27,7 @@ from bot.clock import Clock
 from bot.logs import describe
 from bot.supervisor import Supervisor
 from bot.usecases.inbox import Inbox, Waiting
+from bot.usecases.wrapping import KeystoreOutdated
 
 log = structlog.get_logger(__name__)
 
@@ -74,7 +75,7 @@ class Poller:
             except (TelegramNetworkError, TelegramAPIError, TimeoutError) as error:
                 log.warning("updates.unreachable", error=type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
-            except SQLAlchemyError as error:
+            except (SQLAlchemyError, KeystoreOutdated) as error:
                 # Not acknowledged: Telegram keeps them until they can be stored.
                 log.error("updates.not_stored", **describe(error))
                 await asyncio.sleep(RETRY_SECONDS)

@@ -140,7 +140,7 @@ async def _serve(
     if await desks.aftermath.settle(fallen_behind, utc_now()) is not None:
         log.error("database.put_back", hint="nothing is resent; advertising waits for an admin")
     if fallen_behind is not None:
-        log.error("log.fallen_behind", hint="nothing is signed; see: keys continue-after-loss")
+        log.error("log.fallen_behind", hint="nothing is signed; see `keys status`")
     await desks.campaigns.settle_former_process(utc_now())
     await desks.campaigns.after_silence(await desks.inbox.last_fetched(), utc_now())
     try:
@@ -201,6 +201,7 @@ def _start_chat(
         stamping=build_stamping(settings, core.database),
         herald=_herald(settings, core, bot, chat),
         retention=desks.retention,
+        rotation=core.rotation,
         clock=utc_now,
     )
     tasks.start(handling.run(), name="conversations")

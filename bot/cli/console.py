@@ -21,7 +21,7 @@ PROGRESS_SECONDS: Final = 1.0
 
 
 def log_to(settings: Settings) -> None:
-    secrets = [settings.bot_token, settings.key_command, settings.webhook_secret]
+    secrets = [settings.bot_token, settings.key, settings.key_command, settings.webhook_secret]
     logs.configure(
         settings.log_format,
         settings.log_level,

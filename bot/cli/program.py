@@ -9,7 +9,16 @@ from sqlalchemy.exc import DBAPIError
 
 from bot import logs
 from bot.app.core import why
-from bot.cli import copies, database, dossier, evidence, privacy, purposes, running
+from bot.cli import (
+    copies,
+    database,
+    dossier,
+    evidence,
+    keys,
+    privacy,
+    purposes,
+    running,
+)
 from bot.cli.console import CANNOT
 from bot.errors import AssentError, ConfigurationError
 from bot.proof.errors import ProofError
@@ -74,5 +83,6 @@ for command in (
     evidence.export,
     evidence.verify,
     dossier.dossier,
+    keys.keys,
 ):
     main.add_command(command)

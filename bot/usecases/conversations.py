@@ -8,6 +8,7 @@ from typing import Any
 from bot.privacy.envelope import open_json, seal_json
 from bot.privacy.keyring import Keyring
 from bot.usecases.people import TELEGRAM
+from bot.usecases.wrapping import wrapping_keyring
 from storage import conversations
 from storage.database import Database
 
@@ -21,22 +22,22 @@ class Conversations:
 
     async def read(self, account: str) -> dict[str, Any]:
         """Return what was written last; empty: there is no conversation."""
-        keyring = self.keyring()
-        lookup = keyring.account_lookup(TELEGRAM, account)
+        lookup = self.keyring().account_lookup(TELEGRAM, account)
         async with self.database.snapshot() as tx:
             found = await conversations.get(tx, lookup)
         if found is None:
             return {}
         generation, sealed = found
-        return open_json(keyring.epoch(generation), sealed, lookup)
+        # Asked for after the reading: a rotation may have brought a newer epoch meanwhile.
+        return open_json(self.keyring().epoch(generation), sealed, lookup)
 
     async def write(self, account: str, record: dict[str, Any] | None, at: datetime) -> None:
         """Keep a conversation's state; None ends it."""
-        keyring = self.keyring()
-        lookup = keyring.account_lookup(TELEGRAM, account)
+        lookup = self.keyring().account_lookup(TELEGRAM, account)
         async with self.database.transaction() as tx:
             if record is None:
                 await conversations.remove(tx, lookup)
                 return
-            sealed = seal_json(keyring.epoch_key, record, lookup)
-            await conversations.put(tx, lookup, generation=keyring.generation, sealed=sealed, at=at)
+            ring = await wrapping_keyring(tx, self.keyring)
+            sealed = seal_json(ring.epoch_key, record, lookup)
+            await conversations.put(tx, lookup, generation=ring.generation, sealed=sealed, at=at)

@@ -13,8 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bot.consent.rules import EntryId, PurposeId, SubjectId
 from bot.privacy.envelope import SealBroken
 from bot.privacy.keyring import KeyMissing, WrappedKey
-from bot.proof import canonical, entry, note
+from bot.proof import canonical, checkpoint, entry, note
 from bot.proof.bundle import Bundle, BundleWriter
+from bot.proof.checkpoint import Checkpoint
 from bot.proof.entry import Entry
 from bot.proof.errors import Contradiction, ProofError
 from bot.proof.payload import (
@@ -160,7 +161,7 @@ class ExportDesk:
     ) -> int:
         wanted = selection.to_json()
         choice = Choice(wanted)
-        current, signed = await self.signer.sign(at)
+        current, signed, seed = await self._signed(at)
         async with self.database.snapshot() as tx:
             texts = {text.entry_id: text for text in await notices.all_texts(tx)}
             key_changes: list[int] = []
@@ -185,17 +186,28 @@ class ExportDesk:
                     if one.read.type == KEY_CHANGE:
                         key_changes.append(one.index)
                 await _add_checkpoints(tx, writer, current.size, key_changes)
-                seed = self.journal.keyring().signing_seed
                 return writer.finish(
                     Bundle(
                         origin=current.origin,
                         created=entry.rfc3339(at),
                         selection=wanted,
                         checkpoint=signed,
-                        key=self.signer.key,
+                        key=note.verifier_key(current.origin, seed),
                     ),
                     sign=lambda body: note.sign(body, current.origin, seed),
                 )
+
+    async def _signed(self, at: datetime) -> tuple[Checkpoint, str, bytes]:
+        """Return the log as it stands, its signed note, and the seed that signed it.
+
+        One key signs checkpoint and manifest, also where it is changed at this very moment.
+        """
+        while True:
+            current, signed = await self.signer.sign(at)
+            seed = self.journal.keyring().signing_seed
+            with contextlib.suppress(ProofError):
+                checkpoint.verify(signed.encode(), note.verifier_key(current.origin, seed))
+                return current, signed, seed
 
     async def _add_deliveries(
         self, tx: AsyncConnection, writer: BundleWriter, seal: OpenedEntry, choice: Choice

@@ -9,6 +9,7 @@ from typing import Any, Final
 from bot.privacy.envelope import SealBroken, open_json, seal_json
 from bot.privacy.keyring import KeyMissing, Keyring
 from bot.usecases.people import TELEGRAM
+from bot.usecases.wrapping import wrapping_keyring
 from storage import facts, inbox
 from storage.database import Database
 from storage.facts import Fact
@@ -43,10 +44,9 @@ class Inbox:
 
     async def take_in(self, updates: Sequence[Mapping[str, Any]], at: datetime) -> None:
         """Commit updates, sealed. Only then may they be acknowledged (promise 4)."""
-        keyring = self.keyring()
-        rows = [self._row(keyring, update, at) for update in updates]
         async with self.database.transaction() as tx:
-            await inbox.store(tx, rows)
+            ring = await wrapping_keyring(tx, self.keyring)
+            await inbox.store(tx, [self._row(ring, update, at) for update in updates])
             await facts.put_time(tx, Fact.UPDATES_FETCHED_AT, at)
 
     async def fetched(self, at: datetime) -> None:
@@ -75,7 +75,7 @@ class Inbox:
     def _open(self, row: StoredUpdate) -> Waiting | None:
         try:
             key = self.keyring().epoch(row.generation)
-            content = open_json(key, row.sealed, _name(row.update_id))
+            content = open_json(key, row.sealed, associated(row.update_id))
         except (KeyMissing, SealBroken):
             return None
         return Waiting(
@@ -116,7 +116,7 @@ class Inbox:
             account_lookup=None if account is None else keyring.account_lookup(TELEGRAM, account),
             stored_at=at,
             generation=keyring.generation,
-            sealed=seal_json(keyring.epoch_key, _storable(update), _name(update_id)),
+            sealed=seal_json(keyring.epoch_key, _storable(update), associated(update_id)),
         )
 
 
@@ -127,7 +127,8 @@ def _storable(update: Mapping[str, Any]) -> dict[str, Any]:
     return facts
 
 
-def _name(update_id: int) -> bytes:
+def associated(update_id: int) -> bytes:
+    """Name what a sealed update belongs to."""
     return f"update {update_id}".encode()
 
 

@@ -12,6 +12,7 @@ from bot.consent.rules import EntryId
 from bot.privacy.envelope import open_json, seal_json
 from bot.privacy.keyring import Keyring
 from bot.proof import canonical, entry
+from bot.usecases.wrapping import wrapping_keyring
 from storage import keys, log
 
 SALT_BYTES = 32
@@ -73,7 +74,8 @@ class Journal:
     async def new_key(self, tx: AsyncConnection, key_id: str) -> Key:
         """Make a data key, keep it wrapped, return it opened."""
         secret = self.entropy(32)
-        await keys.add(tx, key_id, self.keyring().wrap(secret))
+        ring = await wrapping_keyring(tx, self.keyring)
+        await keys.add(tx, key_id, ring.wrap(secret))
         return Key(id=key_id, secret=secret)
 
     async def key(self, tx: AsyncConnection, key_id: str) -> Key | None:

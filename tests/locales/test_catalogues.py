@@ -31,7 +31,7 @@ PHRASE = str | tuple[str, ...]
 def said() -> set[PHRASE]:
     """Every phrase of the code; of plurals, both English forms."""
     found = set()
-    for package in ("bot", "handlers"):
+    for package in ("bot", "handlers", "storage"):
         for _, _, message, _, _ in extract_from_dir(ROOT / package, keywords=KEYWORDS):
             found.add(tuple(message) if isinstance(message, list | tuple) else message)
     return found

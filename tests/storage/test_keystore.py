@@ -33,10 +33,10 @@ def begins_with(known: SignedTree) -> bool:
 
 
 def sign(store: Keystore, tree: SignedTree) -> str:
-    return store.sign_tree(tree, begins_with, lambda: f"signed {tree.size}")
+    return store.sign_tree(tree, begins_with, lambda _origin, _seed: f"signed {tree.size}")
 
 
-def never() -> NoReturn:
+def never(_origin: str, _seed: bytes) -> NoReturn:
     raise AssertionError("a tree was signed that must not be")
 
 
@@ -207,7 +207,7 @@ def test_a_log_that_differs_from_the_signed_one_is_never_signed(store: Keystore,
 
 
 def test_what_is_signed_is_on_the_disk_before_the_signature_exists(store: Keystore) -> None:
-    def look() -> str:
+    def look(_origin: str, _seed: bytes) -> str:
         seen = keystore.open_keystore(store.path, KEK).last_signed()
         return "kept" if seen == SEVEN else "not kept"
 
@@ -243,7 +243,7 @@ store = keystore.open_keystore(Path(sys.argv[1]), b"k" * 32)
 mine = SignedTree(size=5, root=bytes([int(sys.argv[2])]) * 32)
 input()
 try:
-    store.sign_tree(mine, lambda known: known == mine, lambda: print("signed") or "")
+    store.sign_tree(mine, lambda known: known == mine, lambda *_: print("signed") or "")
 except TreeRolledBack:
     print("refused")
 """
