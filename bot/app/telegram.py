@@ -15,13 +15,13 @@ from aiogram.exceptions import (
     TelegramNetworkError,
     TelegramRetryAfter,
 )
-from aiogram.methods import GetUpdates, Response, TelegramMethod
+from aiogram.methods import GetUpdates, Response, SendMediaGroup, TelegramMethod
 from aiogram.methods.base import TelegramType
 
 from bot.delivery.pace import Pace
 from bot.settings import TELEGRAM_API, Settings
 
-COUNTED: Final = {"sendMessage", "sendPhoto", "sendDocument"}
+COUNTED: Final = {"sendMessage", "sendPhoto", "sendDocument", "sendMediaGroup"}
 """What counts against the permitted rate: answers as well as campaigns."""
 ATTEMPTS: Final = 5
 MENUS: Final = {
@@ -50,6 +50,7 @@ class Courtesy(BaseRequestMiddleware):
             try:
                 if name not in COUNTED:
                     return await make_request(bot, method)
+                await self._make_room(method)
                 async with self.pace.answer():
                     return await make_request(bot, method)
             except TelegramRetryAfter as error:
@@ -62,6 +63,13 @@ class Courtesy(BaseRequestMiddleware):
                     raise  # the poller takes each update as it is
                 raise _unreadable(method, error) from error
         raise AssertionError("the loop returns or raises")
+
+    async def _make_room(self, method: TelegramMethod[Any]) -> None:
+        """Use up a place for each further file of an album: it counts as a message, too."""
+        further = len(method.media) - 1 if isinstance(method, SendMediaGroup) else 0
+        for _ in range(further):
+            async with self.pace.answer():
+                pass  # the place stays taken for the rest of the window
 
 
 def _is_done(error: Exception) -> bool:

@@ -17,7 +17,8 @@ HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_BYTES: Final = 1_000_000
 MAX_PATH: Final = 63
 SALT: Final = re.compile(r"[0-9a-f]{64}")
-EXTRA_KEYS: Final = frozenset({"entry", "salt", "payload", "notice", "key"})
+EXTRA_KEYS: Final = frozenset({"entry", "salt", "payload", "notice", "key", "stamps"})
+STAMP_KEYS: Final = frozenset({"authority", "kind", "token"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class Proof:
     notice: Mapping[str, Any] | None
     checkpoint: Checkpoint
     key: VerifierKey
+    stamps: Sequence[Mapping[str, str]] = ()
+    """Time stamps over the checkpoint's note, as the file has them; not checked here."""
 
 
 def write(
@@ -42,14 +45,19 @@ def write(
     path: Sequence[bytes],
     checkpoint: str,
     key: VerifierKey,
+    stamps: Sequence[Mapping[str, str]] = (),
 ) -> bytes:
-    """Compose the file. The checkpoint is the signed note of a tree that holds the entry."""
+    """Compose the file. The checkpoint is the signed note of a tree that holds the entry.
+
+    `stamps` are time stamps over exactly this note: {authority, kind, token} each.
+    """
     extra = {
         "entry": hashed.decode(),
         "salt": salt.hex(),
         "payload": dict(payload),
         "notice": None if notice is None else dict(notice),
         "key": str(key),
+        "stamps": [dict(stamp) for stamp in stamps],
     }
     lines = [
         HEADER,
@@ -87,6 +95,7 @@ def verify(data: bytes, trusted: VerifierKey | None = None) -> Proof:
         notice=extra["notice"],
         checkpoint=head,
         key=key,
+        stamps=extra["stamps"],
     )
 
 
@@ -141,12 +150,23 @@ def _read(data: bytes) -> tuple[dict[str, Any], int, list[bytes], bytes]:
         raise UnusableFile("a proof file whose entry is not in form")
     if not isinstance(extra["entry"], str) or not isinstance(extra["key"], str):
         raise UnusableFile("a proof file whose entry is not in form")
+    if not _are_stamps(extra["stamps"]):
+        raise UnusableFile("a proof file whose stamps are not in form")
     index = lines[2].removeprefix(b"index ")
     if not checkpoint.SIZE.fullmatch(index.decode("ascii", "replace")):
         raise UnusableFile("a proof file whose index is not a number")
     if len(lines) - 3 > MAX_PATH:
         raise UnusableFile("a proof file with too many hashes")
     return extra, int(index), [_base64(line) for line in lines[3:]], signed
+
+
+def _are_stamps(found: Any) -> bool:
+    return isinstance(found, list) and all(
+        isinstance(stamp, dict)
+        and stamp.keys() == STAMP_KEYS
+        and all(isinstance(value, str) for value in stamp.values())
+        for stamp in found
+    )
 
 
 def _base64(text: bytes) -> bytes:

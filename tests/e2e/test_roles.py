@@ -72,6 +72,8 @@ EXPECTED: dict[str, Permission | None] = {
     "press rest": EVERYONE,
     "press u": EVERYONE,
     "press p": EVERYONE,
+    "press pl": EVERYONE,
+    "press pa": EVERYONE,
     "press erase": EVERYONE,
     "press x": EVERYONE,
     "press leave": EVERYONE,

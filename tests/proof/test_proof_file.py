@@ -54,6 +54,7 @@ def proof_of(each: Line, lines: Sequence[Line] = LOG, **facts: Any) -> bytes:
 
 
 PROOF = proof_of(ANNA)
+STAMP = {"authority": "https://time.example", "kind": "rfc3161", "token": "MAA="}
 
 
 def with_extra(proof: bytes, **facts: Any) -> bytes:
@@ -62,6 +63,11 @@ def with_extra(proof: bytes, **facts: Any) -> bytes:
     told = canonical.parse(base64.b64decode(extra.removeprefix(b"extra "))) | facts
     text = base64.b64encode(canonical.canonical_bytes(told))
     return b"\n".join([header, b"extra " + text, rest])
+
+
+def test_time_stamps_travel_with_the_proof() -> None:
+    assert proof_file.verify(proof_of(ANNA, stamps=[STAMP]), KEY).stamps == [STAMP]
+    assert proof_file.verify(PROOF, KEY).stamps == []
 
 
 def test_the_proof_of_every_answer_verifies() -> None:
@@ -175,6 +181,12 @@ def test_nothing_in_it_can_be_exchanged(facts: Mapping[str, Any]) -> None:
         {"key": ""},
         {"key": None},
         {"more": 1},
+        {"stamps": None},
+        {"stamps": {}},
+        {"stamps": ["token"]},
+        {"stamps": [STAMP | {"token": 1}]},
+        {"stamps": [STAMP | {"more": ""}]},
+        {"stamps": [{"kind": "rfc3161"}]},
     ],
     ids=repr,
 )
@@ -263,7 +275,7 @@ def test_any_json_in_any_place_fails_clearly(name: str, value: Any) -> None:
         changed = with_extra(PROOF, **{name: value})
     except UnusableFile:
         return  # a lone surrogate has no bytes
-    assert not verifies(changed)
+    assert changed == PROOF or not verifies(changed)
 
 
 @given(name=st.sampled_from(sorted(ANNA.payload)), value=JSON)
