@@ -43,7 +43,9 @@ async def _field(value: UploadFile | str) -> Any:
     if isinstance(value, str):
         return value
     name = value.filename or "file"
-    return name, await value.read(), value.content_type or mimetypes.guess_type(name)[0] or ""
+    # Telegram goes by the name; programs often call everything an octet-stream.
+    mime = mimetypes.guess_type(name)[0] or value.content_type or ""
+    return name, await value.read(), mime
 
 
 def _attached(fields: dict[str, Any]) -> dict[str, Any]:
