@@ -31,8 +31,8 @@ class Proof:
     notice: Mapping[str, Any] | None
     checkpoint: Checkpoint
     key: VerifierKey
-    stamps: Sequence[Mapping[str, str]] = ()
-    """Time stamps over the checkpoint's note, as the file has them; not checked here."""
+    stamps: tuple[tuple[bytes, bytes], ...] = ()
+    """RFC 3161 tokens, not checked here, each with the signed note that it is for."""
 
 
 def write(
@@ -45,11 +45,11 @@ def write(
     path: Sequence[bytes],
     checkpoint: str,
     key: VerifierKey,
-    stamps: Sequence[Mapping[str, str]] = (),
+    stamps: Sequence[tuple[str, bytes]] = (),
 ) -> bytes:
     """Compose the file. The checkpoint is the signed note of a tree that holds the entry.
 
-    `stamps` are time stamps over exactly this note: {authority, kind, token} each.
+    `stamps`: the address of each time authority, and its token on exactly this checkpoint.
     """
     extra = {
         "entry": hashed.decode(),
@@ -57,7 +57,10 @@ def write(
         "payload": dict(payload),
         "notice": None if notice is None else dict(notice),
         "key": str(key),
-        "stamps": [dict(stamp) for stamp in stamps],
+        "stamps": [
+            {"authority": authority, "kind": "rfc3161", "token": base64.b64encode(token).decode()}
+            for authority, token in stamps
+        ],
     }
     lines = [
         HEADER,
@@ -95,8 +98,21 @@ def verify(data: bytes, trusted: VerifierKey | None = None) -> Proof:
         notice=extra["notice"],
         checkpoint=head,
         key=key,
-        stamps=extra["stamps"],
+        stamps=tuple((token, signed) for token in _tokens(extra["stamps"])),
     )
+
+
+def _tokens(stamps: Any) -> list[bytes]:
+    is_in_form = isinstance(stamps, list) and all(
+        isinstance(each, dict)
+        and each.keys() == STAMP_KEYS
+        and each["kind"] == "rfc3161"
+        and all(isinstance(value, str) for value in each.values())
+        for each in stamps
+    )
+    if not is_in_form:
+        raise UnusableFile("a proof file whose stamps are not in form")
+    return [_base64(each["token"].encode()) for each in stamps]
 
 
 def check_opening(index: int, read: Entry, salt_hex: Any, payload: Any) -> None:
@@ -150,23 +166,12 @@ def _read(data: bytes) -> tuple[dict[str, Any], int, list[bytes], bytes]:
         raise UnusableFile("a proof file whose entry is not in form")
     if not isinstance(extra["entry"], str) or not isinstance(extra["key"], str):
         raise UnusableFile("a proof file whose entry is not in form")
-    if not _are_stamps(extra["stamps"]):
-        raise UnusableFile("a proof file whose stamps are not in form")
     index = lines[2].removeprefix(b"index ")
     if not checkpoint.SIZE.fullmatch(index.decode("ascii", "replace")):
         raise UnusableFile("a proof file whose index is not a number")
     if len(lines) - 3 > MAX_PATH:
         raise UnusableFile("a proof file with too many hashes")
     return extra, int(index), [_base64(line) for line in lines[3:]], signed
-
-
-def _are_stamps(found: Any) -> bool:
-    return isinstance(found, list) and all(
-        isinstance(stamp, dict)
-        and stamp.keys() == STAMP_KEYS
-        and all(isinstance(value, str) for value in stamp.values())
-        for stamp in found
-    )
 
 
 def _base64(text: bytes) -> bytes:

@@ -49,10 +49,10 @@ INLINE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/
 PAGE_TYPE: Final = "text/html"
 PAGE_POLICY: Final = (
     "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
-    "style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-"""A page that the bot sent opens in an origin of its own: it reaches nothing of ours, no network."""
+"""A page that the bot sent opens in an origin of its own: it reaches nothing of ours."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "

@@ -37,11 +37,14 @@ class ProofLater(AssentError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vouched:
-    """A signed checkpoint, with the time stamps over exactly this note."""
+    """A signed checkpoint, with the time stamps over exactly this note.
+
+    Of each stamp the authority's address and the token (RFC 3161, DER).
+    """
 
     size: int
     note: str
-    stamps: Sequence[Mapping[str, str]] = ()
+    stamps: Sequence[tuple[str, bytes]] = ()
 
 
 CheckpointFor = Callable[[int, datetime], Awaitable[Vouched]]

@@ -280,11 +280,11 @@ def _ended_rows(marked: Sequence[tuple[str, StoredEvent]]) -> list[list[Button]]
     """Offer to take each withdrawal back, and the proof of it: nobody can deny it later."""
     rows = []
     for mark, event in marked:
-        row = [proof_button(event.entry_id, mark)]
-        if event.is_undoable:
-            data = Undo(entry_id=event.entry_id).pack()
-            row.insert(0, Button(text=f"{mark or '↩️'} {words.undo()}", data=data))
-        rows.append(row)
+        undo = Button(
+            text=f"{mark or '↩️'} {words.undo()}", data=Undo(entry_id=event.entry_id).pack()
+        )
+        taken_back = [undo] if event.is_undoable else []
+        rows.append([*taken_back, proof_button(event.entry_id, mark)])
     return rows
 
 

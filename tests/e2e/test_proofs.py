@@ -133,7 +133,7 @@ async def test_all_answers_are_listed_and_fit_one_file(shop: Shop, language: str
     await anna.press_data(choice.buttons[2]["callback_data"], choice)
     assert opened(anna, await album(anna)).payload["purpose"] == "personal-data"
     await anna.press(words["all"], choice)
-    sent = await anna.wait(words["zip"].format(3))
+    sent = await anna.wait(words["zip"].format(3), after=choice.id)
     assert names([sent]) == ["proofs.zip"]
     assert len(sent.text) <= CAPTION_LIMIT
     with zipfile.ZipFile(io.BytesIO(anna.file(sent))) as archive:
@@ -195,8 +195,8 @@ async def test_one_withdrawal_and_its_undo_have_their_proofs(shop: Shop, languag
     words = WORDS[language]
     anna = shop.customer(1, language)
     await shop.answer_all(anna)
-    await shop.broadcast("Tea")
-    await anna.press(words["leave"], await anna.wait("Tea"))
+    await shop.broadcast("A new jasmine")
+    await anna.press(words["leave"], await anna.wait("A new jasmine"))
     left = await anna.wait(SAID[language]["unsubscribed"])
     await anna.press(words["proof"], left)
     assert opened(anna, await album(anna)).entry.type == "consent.withdrawn"
@@ -211,8 +211,8 @@ async def test_one_withdrawal_and_its_undo_have_their_proofs(shop: Shop, languag
 async def test_the_consent_behind_a_message_has_its_proof(shop: Shop) -> None:
     anna = shop.customer(1)
     await shop.answer_all(anna)
-    await shop.broadcast("Tea")
-    await anna.press("Why do I get this?", await anna.wait("Tea"))
+    await shop.broadcast("A new jasmine")
+    await anna.press("Why do I get this?", await anna.wait("A new jasmine"))
     why = await anna.wait("You get this because")
     await anna.press("Proof", why)
     assert opened(anna, await album(anna)).payload["purpose"] == "offers"
@@ -225,7 +225,7 @@ async def test_before_erasing_one_press_takes_everything(shop: Shop, language: s
     await shop.answer_all(anna)
     question = await shop.say(anna, "/forget", words["forget"])
     await anna.press(WORDS[language]["proof"], question)
-    taken = await anna.wait(words["zip"].format(3))
+    taken = await anna.wait(words["zip"].format(3), after=question.id)
     await anna.press(WORDS[language]["erase"], question)
     await anna.wait(lambda m: m.id == question.id and not m.buttons)
     with zipfile.ZipFile(io.BytesIO(anna.file(taken))) as archive:

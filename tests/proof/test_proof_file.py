@@ -66,8 +66,9 @@ def with_extra(proof: bytes, **facts: Any) -> bytes:
 
 
 def test_time_stamps_travel_with_the_proof() -> None:
-    assert proof_file.verify(proof_of(ANNA, stamps=[STAMP]), KEY).stamps == [STAMP]
-    assert proof_file.verify(PROOF, KEY).stamps == []
+    stamped = proof_of(ANNA, stamps=[("https://time.example", b"token")])
+    assert proof_file.verify(stamped, KEY).stamps == ((b"token", head_of(LOG).encode()),)
+    assert proof_file.verify(PROOF, KEY).stamps == ()
 
 
 def test_the_proof_of_every_answer_verifies() -> None:

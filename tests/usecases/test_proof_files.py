@@ -151,7 +151,7 @@ async def test_a_proof_rests_on_the_checkpoint_that_is_chosen_for_it(shop: Shop)
     person = await katya(shop)
     (event, *_) = await shop.records.events(person)
     chosen, signed = await shop.core.signer.sign(AT)
-    stamp = {"authority": "https://time.example", "kind": "rfc3161", "token": "MAA="}
+    stamp = ("https://time.example", b"token")
     asked = []
 
     async def stamped(index: int, at: datetime) -> Vouched:
@@ -169,5 +169,5 @@ async def test_a_proof_rests_on_the_checkpoint_that_is_chosen_for_it(shop: Shop)
     files = await desk.proof_files(person, EntryId(event.entry_id), AT + DAY)
     assert files is not None
     proof = proof_file.verify(files.proof, shop.core.signer.key)
-    assert (proof.checkpoint.size, proof.stamps) == (chosen.size, [stamp])
+    assert (proof.checkpoint.size, proof.stamps) == (chosen.size, ((b"token", signed.encode()),))
     assert asked == [(event.index, AT + DAY)]
