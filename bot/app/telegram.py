@@ -50,8 +50,7 @@ class Courtesy(BaseRequestMiddleware):
             try:
                 if name not in COUNTED:
                     return await make_request(bot, method)
-                await self._make_room(method)
-                async with self.pace.answer():
+                async with self.pace.answer(_messages(method)):
                     return await make_request(bot, method)
             except TelegramRetryAfter as error:
                 if name in MENUS or attempt == ATTEMPTS - 1:
@@ -64,12 +63,10 @@ class Courtesy(BaseRequestMiddleware):
                 raise _unreadable(method, error) from error
         raise AssertionError("the loop returns or raises")
 
-    async def _make_room(self, method: TelegramMethod[Any]) -> None:
-        """Use up a place for each further file of an album: it counts as a message, too."""
-        further = len(method.media) - 1 if isinstance(method, SendMediaGroup) else 0
-        for _ in range(further):
-            async with self.pace.answer():
-                pass  # the place stays taken for the rest of the window
+
+def _messages(method: TelegramMethod[Any]) -> int:
+    """How many messages a call makes: each file of an album is one."""
+    return len(method.media) if isinstance(method, SendMediaGroup) else 1
 
 
 def _is_done(error: Exception) -> bool:

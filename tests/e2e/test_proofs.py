@@ -287,3 +287,24 @@ async def test_while_a_copy_is_put_back_the_proof_comes_later_and_is_said_to(
     told = await boris.wait(words["later"])
     assert all(message.file_id is None for message in boris.received)
     assert not told.buttons
+
+
+async def test_every_file_of_an_album_counts_against_the_permitted_rate(closed_shop: Shop) -> None:
+    shop = closed_shop
+    shop.rate = 4
+    await shop.open()
+    anna = shop.customer(1)
+    await shop.answer_all(anna, "decline")
+    receipt = await anna.wait("Your receipt")
+    for _ in range(3):
+        before = last_id(anna)
+        await anna.press("Proof", receipt)
+        await album(anna, before)
+    messages = [
+        call.started
+        for call in shop.sandbox.sent(anna.id)
+        for _ in (call.response["result"] if call.method == "sendMediaGroup" else [None])
+    ]
+    assert len(messages) >= 3 * 3
+    for start in messages:
+        assert sum(start <= at < start + 1 for at in messages) <= shop.rate
