@@ -125,6 +125,8 @@ PRESSES = {
     "press rest": "rest:0",
     "press u": f"u:{CAMPAIGN}",
     "press p": f"p:{CAMPAIGN}",
+    "press pl": "pl:0",
+    "press pa": "pa",
     "press x": "x",
     "press leave": f"leave:{'B' * 22}",
     "press why": f"why:{'B' * 22}",
