@@ -9,12 +9,22 @@ from aiogram.types import CallbackQuery, ErrorEvent, Message
 from bot.campaigns.policy import CampaignRefused
 from bot.errors import AssentError
 from bot.usecases.campaign_drafts import ContentTooLong
+from bot.usecases.proof_files import ProofLater
 from handlers import screen
 from handlers.i18n import _
 from handlers.screen import Screen
 
 router = Router(name="faults")
 log = structlog.get_logger(__name__)
+
+
+@router.error(ExceptionTypeFilter(ProofLater))
+async def proof_later(event: ErrorEvent, bot: Bot) -> None:
+    """Say it as a message that stays: the press has been answered already."""
+    query = event.update.callback_query
+    log.warning("conversation.proof_later", hint="the log is not signed: a copy was put back")
+    if query is not None:
+        await bot.send_message(query.from_user.id, _(ProofLater.message_key))
 
 
 @router.error(ExceptionTypeFilter(AssentError))

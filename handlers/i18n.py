@@ -12,7 +12,7 @@ from babel.dates import format_date, format_datetime
 
 from locales import FOLDER, translations
 
-__all__ = ["Language", "_", "date_words", "escape", "time_words"]
+__all__ = ["Language", "_", "date_words", "escape", "short_date_words", "time_words"]
 
 
 class Language(I18n):
@@ -39,6 +39,11 @@ class Language(I18n):
 def date_words(at: datetime, zone: tzinfo, locale: str) -> str:
     """Write a day with its year: "24 November 2026"."""
     return format_date(at.astimezone(zone).date(), "d MMMM y", locale=locale)
+
+
+def short_date_words(at: datetime, zone: tzinfo, locale: str) -> str:
+    """Write a day so that it fits a button: "24 Nov 2026"."""
+    return format_date(at.astimezone(zone).date(), "d MMM y", locale=locale)
 
 
 def time_words(at: datetime, zone: tzinfo, locale: str) -> str:

@@ -8,7 +8,7 @@ from aiogram.types import CallbackQuery
 
 from handlers import faults
 from handlers.admin import dossier, exporting, holding, looking, restored
-from handlers.customer import answering, basics, leaving, rights, subscriptions
+from handlers.customer import answering, basics, leaving, proofs, rights, subscriptions
 from handlers.operator import broadcasting, managing
 from handlers.operator.tidying import Tidying
 from handlers.roles import Guard
@@ -25,6 +25,7 @@ def private() -> Router:
         answering.router,
         subscriptions.router,
         rights.router,
+        proofs.router,
         basics.router,
         broadcasting.router,
         managing.router,

@@ -7,9 +7,11 @@ from aiogram import Bot
 from aiogram.exceptions import TelegramBadRequest
 from aiogram.methods import SendDocument, SendMessage, SendPhoto
 from aiogram.types import (
+    BufferedInputFile,
     CallbackQuery,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
+    InputMediaDocument,
     Message,
     MessageEntity,
 )
@@ -80,6 +82,27 @@ async def send(bot: Bot, chat_id: int, screen: Screen) -> int:
         reply_markup=screen.markup,
     )
     return message.message_id
+
+
+async def send_file(bot: Bot, chat_id: int, name: str, content: bytes, caption: str) -> None:
+    """Send one file with HTML words under it (Bot API, sendDocument: caption, 1024)."""
+    await bot.send_document(chat_id, BufferedInputFile(content, name), caption=caption)
+
+
+async def send_album(
+    bot: Bot, chat_id: int, files: Sequence[tuple[str, bytes]], caption: str
+) -> None:
+    """Send 2 to 10 files together; the words stand under the last (Bot API, sendMediaGroup)."""
+    captions = [None] * (len(files) - 1) + [caption]
+    await bot.send_media_group(
+        chat_id,
+        [
+            InputMediaDocument(
+                media=BufferedInputFile(content, name), caption=words, parse_mode=PARSE_MODE
+            )
+            for (name, content), words in zip(files, captions, strict=True)
+        ],
+    )
 
 
 async def edit(bot: Bot, chat_id: int, message_id: int, screen: Screen) -> bool:

@@ -15,13 +15,13 @@ from aiogram.exceptions import (
     TelegramNetworkError,
     TelegramRetryAfter,
 )
-from aiogram.methods import GetUpdates, Response, TelegramMethod
+from aiogram.methods import GetUpdates, Response, SendMediaGroup, TelegramMethod
 from aiogram.methods.base import TelegramType
 
 from bot.delivery.pace import Pace
 from bot.settings import TELEGRAM_API, Settings
 
-COUNTED: Final = {"sendMessage", "sendPhoto", "sendDocument"}
+COUNTED: Final = {"sendMessage", "sendPhoto", "sendDocument", "sendMediaGroup"}
 """What counts against the permitted rate: answers as well as campaigns."""
 ATTEMPTS: Final = 5
 MENUS: Final = {
@@ -50,7 +50,7 @@ class Courtesy(BaseRequestMiddleware):
             try:
                 if name not in COUNTED:
                     return await make_request(bot, method)
-                async with self.pace.answer():
+                async with self.pace.answer(_messages(method)):
                     return await make_request(bot, method)
             except TelegramRetryAfter as error:
                 if name in MENUS or attempt == ATTEMPTS - 1:
@@ -62,6 +62,11 @@ class Courtesy(BaseRequestMiddleware):
                     raise  # the poller takes each update as it is
                 raise _unreadable(method, error) from error
         raise AssertionError("the loop returns or raises")
+
+
+def _messages(method: TelegramMethod[Any]) -> int:
+    """How many messages a call makes: each file of an album is one."""
+    return len(method.media) if isinstance(method, SendMediaGroup) else 1
 
 
 def _is_done(error: Exception) -> bool:

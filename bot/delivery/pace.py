@@ -37,21 +37,29 @@ class Pace:
     # --- answers ------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def answer(self) -> AsyncIterator[None]:
-        """Hold a place for one answer to a person; waits its turn, before any campaign."""
-        await self._wait_for_place()
+    async def answer(self, messages: int = 1) -> AsyncIterator[None]:
+        """Hold the places of one answer to a person; waits its turn, before any campaign.
+
+        An album is one answer of several messages. One that is larger than what the rate permits
+        at a time takes all there is, and its places cool that much longer.
+        """
+        held = min(messages, self.capacity)
+        await self._wait_for_places(held)
         try:
             yield
         finally:
-            self.release()
+            self._in_use -= held
+            now = self._now()
+            rounds = (1 + number // self.capacity for number in range(messages))
+            self._cooling.extend(now + self.window * waited for waited in rounds)
 
-    async def _wait_for_place(self) -> None:
+    async def _wait_for_places(self, wanted: int) -> None:
         self._waiting_answers += 1
         try:
             async with self._turn:  # first come, first served: asyncio.Lock is fair
-                while not self._has_place():
+                while self.pause_left or self._used() + wanted > self.capacity:
                     await asyncio.sleep(max(self.seconds_until_free(), 0.001))
-                self._in_use += 1
+                self._in_use += wanted
         finally:
             self._waiting_answers -= 1
 

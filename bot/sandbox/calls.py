@@ -43,17 +43,37 @@ async def _field(value: UploadFile | str) -> Any:
     if isinstance(value, str):
         return value
     name = value.filename or "file"
-    return name, await value.read(), value.content_type or mimetypes.guess_type(name)[0] or ""
+    # Telegram goes by the name; programs often call everything an octet-stream.
+    mime = mimetypes.guess_type(name)[0] or value.content_type or ""
+    return name, await value.read(), mime
 
 
 def _attached(fields: dict[str, Any]) -> dict[str, Any]:
     """Put files that are named by attach://… in their place (Bot API, "Sending files")."""
     return {
-        name: fields.get(value.removeprefix("attach://"), value)
-        if isinstance(value, str) and value.startswith("attach://")
-        else value
+        name: _album(value, fields) if name == "media" else _placed(value, fields)
         for name, value in fields.items()
     }
+
+
+def _placed(value: Any, fields: dict[str, Any]) -> Any:
+    if isinstance(value, str) and value.startswith("attach://"):
+        return fields.get(value.removeprefix("attach://"), value)
+    return value
+
+
+def _album(value: Any, fields: dict[str, Any]) -> Any:
+    """Place the files of an album, whose items name them (Bot API, InputMedia: media)."""
+    try:
+        items = json.loads(value)
+    except (TypeError, ValueError, RecursionError):
+        return value
+    if not isinstance(items, list):
+        return value
+    return [
+        {**item, "media": _placed(item.get("media"), fields)} if isinstance(item, dict) else item
+        for item in items
+    ]
 
 
 def answered(status: int, body: dict[str, Any]) -> Response:

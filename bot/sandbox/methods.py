@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
+from bot.sandbox.albums import checked_album
 from bot.sandbox.formatting import CAPTION_LIMIT, TEXT_LIMIT, formatted
 from bot.sandbox.markup import link_fault
 from bot.sandbox.refusal import Refusal, bad_request
@@ -204,6 +205,18 @@ async def _send_file(world: World, parameters: Parameters, kind: str) -> Any:
     return await _send(world, parameters, body)
 
 
+async def send_media_group(world: World, parameters: Parameters) -> Any:
+    """Send an album: all of it or nothing; each item is a message of its own (Bot API)."""
+    reachable_chat(world, parameters.get("chat_id"))
+    bodies = []
+    for item in checked_album(parameters["media"]):
+        file = _file(world, item["media"], item["type"])
+        body = world.file_facts(file, as_photo=item["type"] == "photo")
+        bodies.append(body | _text(item, "caption", CAPTION_LIMIT, "caption"))
+    group = {"media_group_id": str(world.next_id())}
+    return [await _send(world, parameters, body | group) for body in bodies]
+
+
 def _file(world: World, value: Any, kind: str) -> StoredFile:
     if isinstance(value, tuple):
         name, content, mime = value
@@ -401,6 +414,7 @@ METHODS: Final[dict[str, Method]] = {
     "sendMessage": send_message,
     "sendPhoto": send_photo,
     "sendDocument": send_document,
+    "sendMediaGroup": send_media_group,
     "copyMessage": copy_message,
     "sendChatAction": send_chat_action,
     "editMessageText": edit_message_text,

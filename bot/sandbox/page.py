@@ -46,6 +46,13 @@ STATIC_TYPES: Final = {
 }
 INLINE_TYPES: Final = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 """What a browser may show; anything else is only downloaded, because it could run as ours."""
+PAGE_TYPE: Final = "text/html"
+PAGE_POLICY: Final = (
+    "sandbox allow-scripts allow-downloads; default-src 'none'; script-src 'unsafe-inline'; "
+    "style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+"""A page that the bot sent opens in an origin of its own: it reaches nothing of ours."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
@@ -69,6 +76,7 @@ COPIED: Final = (
     "caption_entities",
     "photo",
     "document",
+    "media_group_id",
     "reply_markup",
 )
 
@@ -134,7 +142,7 @@ class _Guard:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in HEADERS.items():
-                    headers[name] = value
+                    headers.setdefault(name, value)
             await send(message)
 
         why = _why_foreign(scope["method"], Headers(scope=scope))
@@ -231,6 +239,9 @@ class _Page:
         file = self.sandbox.world.files.get(request.path_params["id"])
         if file is None:
             raise Refusal(404, "no such file")
+        if "open" in request.query_params and file.mime == PAGE_TYPE:
+            policy = {"Content-Security-Policy": PAGE_POLICY}
+            return Response(file.content, media_type=PAGE_TYPE, headers=policy)
         is_shown = file.mime in INLINE_TYPES and "download" not in request.query_params
         kind = "inline" if is_shown else "attachment"
         mime = file.mime if file.mime in INLINE_TYPES else "application/octet-stream"

@@ -33,6 +33,7 @@ MISSING: Final = {
     "message_id": "message identifier is not specified",
     "action": "wrong parameter action in request",
     "file_id": "invalid file_id",
+    "media": "there are no messages to send",
 }
 
 
@@ -54,10 +55,15 @@ def _readable(value: Any) -> Any:
     """Refuse halves of surrogate pairs, which JSON can carry and UTF-8 cannot."""
     if not isinstance(value, tuple):
         try:
-            json.dumps(value, ensure_ascii=False).encode()
+            json.dumps(value, ensure_ascii=False, default=_content).encode()
         except UnicodeEncodeError as error:
             raise bad_request("strings must be encoded in UTF-8") from error
     return value
+
+
+def _content(_: object) -> str:
+    """Stand in for the bytes of a file: they are no string of the call."""
+    return ""
 
 
 def _typed(name: str, value: Any, types: list[str]) -> Any:

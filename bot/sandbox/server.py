@@ -31,7 +31,7 @@ WEBHOOK_SECONDS: Final = 10
 SECRET_HEADER: Final = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 a header's name
 POLL_SECONDS: Final = 50
 SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
-SENDING: Final = {"sendMessage", "sendPhoto", "sendDocument", "copyMessage"}
+SENDING: Final = {"sendMessage", "sendPhoto", "sendDocument", "sendMediaGroup", "copyMessage"}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -352,7 +352,7 @@ class Sandbox:
 
 def _snapshot(result: Any) -> Any:
     """Messages change later; what was answered does not."""
-    return json.loads(json.dumps(result)) if isinstance(result, dict) else result
+    return json.loads(json.dumps(result)) if isinstance(result, dict | list) else result
 
 
 # --- running ----------------------------------------------------------------------------------

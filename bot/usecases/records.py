@@ -1,19 +1,28 @@
 """A person's own record: everything kept about them, their proofs, and its end."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from bot.consent.acts import Act, Method
 from bot.consent.rules import EntryId, SubjectId
 from bot.privacy.envelope import open_json
-from bot.proof import canonical, proof_file
+from bot.proof import canonical
 from bot.usecases.checkpoints import Signer
 from bot.usecases.erasure import Erased, Erasure
 from bot.usecases.events import rfc3339
 from bot.usecases.journal import Journal, opened
 from bot.usecases.people import TELEGRAM, Person
+from bot.usecases.proof_files import (
+    AllProofs,
+    ProofFiles,
+    Vouched,
+    Vouching,
+    compose,
+)
 from storage import (
     consents,
     delivery_records,
@@ -38,6 +47,7 @@ class RecordDesk:
     journal: Journal
     signer: Signer
     recall: Callable[[SubjectId], Awaitable[None]]
+    """Which checkpoint a proof shall rest on; without it, the newest."""
 
     async def everything(self, person: Person) -> dict[str, Any]:
         """Return all that is kept about a person, as facts for a JSON file."""
@@ -113,31 +123,67 @@ class RecordDesk:
         async with self.database.snapshot() as tx:
             return await consents.events_of_subject(tx, person.id)
 
-    async def proof(self, person: Person, entry_id: EntryId, at: datetime) -> bytes | None:
-        """Return the proof of one of a person's answers as a file; None: it is not theirs."""
-        current, signed = await self.signer.sign(at)
+    async def proof_files(
+        self, person: Person, entry_id: EntryId, at: datetime
+    ) -> ProofFiles | None:
+        """Return the proof of one of a person's answers; None: it is not theirs.
+
+        Raises ProofLater while no checkpoint that can be trusted holds the entry.
+        """
         async with self.database.snapshot() as tx:
             event = await consents.event(tx, entry_id)
-            stored = await log.entry(tx, entry_id)
-            if event is None or stored is None or event.subject_id != person.id:
-                return None
-            path = await log.inclusion_path(tx, stored.index, current.size)
-            assert stored.sealed is not None  # noqa: S101 it has its subject, so its payload
+        if event is None or event.subject_id != person.id:
+            return None
+        vouched = await self._vouching.covering(event.index, at)
+        async with self.database.snapshot() as tx:
+            found = await self._files(tx, person, [event.index], vouched)
+        return found[0] if found else None
+
+    async def all_proofs(self, person: Person, at: datetime) -> AllProofs:
+        """Return the proofs of all of a person's answers, as many as can be proven now.
+
+        Raises ProofLater when that is none of those that there are.
+        """
+        indexes = [event.index for event in await self.events(person)]
+        if not indexes:
+            return AllProofs(files=[], later=0)
+        vouched = await self._vouching.covering_most(indexes, at)
+        ready = [index for index in indexes if index < vouched.size]
+        async with self.database.snapshot() as tx:
+            files = await self._files(tx, person, ready, vouched)
+        return AllProofs(files=files, later=len(indexes) - len(ready))
+
+    @property
+    def _vouching(self) -> Vouching:
+        return Vouching(database=self.database, signer=self.signer)
+
+    async def _files(
+        self, tx: AsyncConnection, person: Person, indexes: Sequence[int], vouched: Vouched
+    ) -> list[ProofFiles]:
+        """Compose the files of entries that a checkpoint holds, in their order.
+
+        An entry whose payload was erased since has none.
+        """
+        made = []
+        for stored in await log.entries_by_index(tx, indexes):
+            if stored.sealed is None:
+                continue
             opening = opened(stored.sealed, person.key.secret, stored.hashed)
             payload = opening["payload"]
             text = await notices.text(
                 tx, payload["purpose"], payload["notice_version"], payload["locale"]
             )
-        return proof_file.write(
-            index=stored.index,
-            hashed=stored.hashed,
-            salt=bytes.fromhex(opening["salt"]),
-            payload=payload,
-            notice=None if text is None else canonical.parse(text.canonical.encode()),
-            path=path,
-            checkpoint=signed,
-            key=self.signer.key,
-        )
+            made.append(
+                compose(
+                    stored,
+                    opening,
+                    None if text is None else canonical.parse(text.canonical.encode()),
+                    await log.inclusion_path(tx, stored.index, vouched.size),
+                    vouched,
+                    self.signer.key,
+                )
+            )
+        return made
 
     async def is_held(self, person: Person) -> bool:
         """Whether a legal hold keeps the person's proofs, whatever they ask."""

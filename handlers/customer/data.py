@@ -62,9 +62,19 @@ class Undo(CallbackData, prefix="u"):
 
 
 class OpenProof(CallbackData, prefix="p"):
-    """The proof of an answer; an empty id: of all of them."""
+    """The proof of an answer; an empty id: of one that is still to be chosen."""
 
     entry_id: str
+
+
+class ListProofs(CallbackData, prefix="pl"):
+    """One page of the answers whose proof can be taken, from 0 on."""
+
+    page: int
+
+
+class TakeProofs(CallbackData, prefix="pa"):
+    """The proofs of all answers in one file."""
 
 
 class Erase(CallbackData, prefix="erase"):

@@ -208,7 +208,10 @@ async def _explanation(
     )
     return Screen(
         text=text,
-        rows=[[Button(text=_("Your subscriptions"), data="subs")]],
+        rows=[
+            [Button(text=_("Your subscriptions"), data="subs")],
+            [screens.proof_button(allowed.entry_id)],
+        ],
     )
 
 

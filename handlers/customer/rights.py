@@ -1,4 +1,4 @@
-"""A customer's rights: who keeps what and why, all of it as a file, its proof, its end."""
+"""A customer's rights: who keeps what and why, all of it as a file, its end."""
 
 import json
 from datetime import datetime
@@ -10,7 +10,6 @@ from aiogram.fsm.context import FSMContext
 from aiogram.types import BufferedInputFile, CallbackQuery, Message
 
 from bot.campaigns import policy
-from bot.consent.rules import EntryId, PromptUnknown
 from bot.usecases.consents import ConsentDesk
 from bot.usecases.erasure import Erased
 from bot.usecases.people import Person
@@ -18,7 +17,7 @@ from bot.usecases.publication import Publication
 from bot.usecases.records import RecordDesk
 from handlers import screen, words
 from handlers.customer import acts, screens
-from handlers.customer.data import Dismiss, Erase, OpenProof
+from handlers.customer.data import Dismiss, Erase, OpenProof, TakeProofs
 from handlers.customer.reception import Reception
 from handlers.customer.terms import in_parts, terms_of_proofs
 from handlers.i18n import _, escape, time_words
@@ -100,45 +99,6 @@ async def my_data(
     await message.answer_document(BufferedInputFile(content, "my-data.json"))
 
 
-@router.callback_query(OpenProof.filter())
-async def proof(
-    query: CallbackQuery,
-    callback_data: OpenProof,
-    person: Person | None,
-    records: RecordDesk,
-    publication: Publication,
-    bot: Bot,
-    locale: str,
-    stored_at: datetime,
-) -> None:
-    """Hand out the proof of one answer, or of all of them, as files that can be verified."""
-    if person is None:
-        raise PromptUnknown
-    own = {event.entry_id: event for event in await records.events(person)}
-    wanted = [EntryId(callback_data.entry_id)] if callback_data.entry_id else list(own)
-    if not own.keys() >= set(wanted):
-        raise PromptUnknown
-    await screen.acknowledge(query, _("Your proof is being prepared."))
-    if not wanted:
-        await bot.send_message(int(person.profile.account), _("There is nothing to prove yet."))
-    for entry_id in wanted[-20:]:
-        content = await records.proof(person, entry_id, stored_at)
-        if content is None:
-            raise PromptUnknown
-        await bot.send_document(
-            int(person.profile.account),
-            BufferedInputFile(content, f"proof-{entry_id[:8]}.tlog-proof"),
-            caption=_(
-                "{title}: {event}\n\nKeep this file. Whoever has Assent can check it: "
-                "python -m bot verify FILE\n"
-                "It does not prove who held the phone, nor that the clock was right."
-            ).format(
-                title=screens.title_of(publication.catalogue, own[entry_id].purpose_id, locale),
-                event=screens.event_words(own[entry_id].event.value),
-            ),
-        )
-
-
 @router.message(Command("forget", ignore_case=True))
 async def forget(
     message: Message, person: Person, state: FSMContext, records: RecordDesk, bot: Bot
@@ -159,7 +119,7 @@ async def forget(
                 data=Erase(never_again=True).pack(),
             )
         ],
-        [Button(text=words.proof(), data=OpenProof(entry_id="").pack())],
+        [Button(text=words.proof(), data=TakeProofs().pack())],
         [Button(text=words.cancel(), data=Dismiss().pack())],
     ]
     await screen.send(bot, message.chat.id, Screen(text=text, rows=rows))

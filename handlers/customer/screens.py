@@ -142,10 +142,15 @@ def receipt(
         )
         for line in lines[-RECEIPT_LINES:]
     ]
-    return Screen(
-        text="🧾 " + _("<b>Your receipt</b>") + "\n\n" + "\n\n".join(blocks),
-        rows=[[Button(text=words.proof(), data=OpenProof(entry_id=lines[-1].entry_id).pack())]],
-    )
+    rows = [[proof_button(lines[-1].entry_id)]]
+    if len(lines) > 1:
+        rows.append([Button(text=_("Other proofs"), data=OpenProof(entry_id="").pack())])
+    return Screen(text="🧾 " + _("<b>Your receipt</b>") + "\n\n" + "\n\n".join(blocks), rows=rows)
+
+
+def proof_button(entry_id: str, mark: str = "") -> Button:
+    """Offer the proof of one answer; `mark` tells it apart from others on the same message."""
+    return Button(text=f"{mark} {words.proof()}".strip(), data=OpenProof(entry_id=entry_id).pack())
 
 
 def event_words(event: str) -> str:
@@ -249,7 +254,7 @@ def left(ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contac
         text = _(
             "You are unsubscribed from «{title}». We send nothing more about it.\n\n{entry}"
         ).format(title=title, entry=entry_words(ended[0].index, ended[0].entry_id))
-        return Screen(text=text, rows=_undo_rows([("↩️", ended[0])]))
+        return Screen(text=text, rows=_ended_rows([("", ended[0])]))
     marked = list(zip(cycle(MARKS), ended, strict=False))
     lines = "\n".join(
         f"{mark} {_title(catalogue, event.purpose_id or '', locale)}\n"
@@ -261,7 +266,7 @@ def left(ended: Sequence[StoredEvent], catalogue: Catalogue, locale: str, contac
         "You are unsubscribed from {count} subscriptions:",
         len(ended),
     ).format(count=len(ended))
-    return Screen(text=f"{count}\n{lines}", rows=_undo_rows(marked))
+    return Screen(text=f"{count}\n{lines}", rows=_ended_rows(marked))
 
 
 def entry_words(index: int, entry_id: str) -> str:
@@ -271,12 +276,16 @@ def entry_words(index: int, entry_id: str) -> str:
     )
 
 
-def _undo_rows(marked: Sequence[tuple[str, StoredEvent]]) -> list[list[Button]]:
-    return [
-        [Button(text=f"{mark} {words.undo()}", data=Undo(entry_id=event.entry_id).pack())]
-        for mark, event in marked
-        if event.is_undoable
-    ]
+def _ended_rows(marked: Sequence[tuple[str, StoredEvent]]) -> list[list[Button]]:
+    """Offer to take each withdrawal back, and the proof of it: nobody can deny it later."""
+    rows = []
+    for mark, event in marked:
+        undo = Button(
+            text=f"{mark or '↩️'} {words.undo()}", data=Undo(entry_id=event.entry_id).pack()
+        )
+        taken_back = [undo] if event.is_undoable else []
+        rows.append([*taken_back, proof_button(event.entry_id, mark)])
+    return rows
 
 
 def back(outcome: Outcome, catalogue: Catalogue, locale: str) -> Screen:
@@ -284,7 +293,7 @@ def back(outcome: Outcome, catalogue: Catalogue, locale: str) -> Screen:
         title=_title(catalogue, outcome.purpose_id, locale),
         entry=entry_words(outcome.index, outcome.entry_id),
     )
-    return Screen(text=text)
+    return Screen(text=text, rows=[[proof_button(outcome.entry_id)]])
 
 
 def answered_already(outcome: Outcome, catalogue: Catalogue, zone: tzinfo, locale: str) -> Screen:
@@ -294,15 +303,16 @@ def answered_already(outcome: Outcome, catalogue: Catalogue, zone: tzinfo, local
         title=_title(catalogue, outcome.purpose_id, locale),
         answer=event_words(outcome.event.value),
     )
-    return Screen(text=text, rows=[[Button(text=_("Change"), data=Show().pack())]])
+    change = Button(text=_("Change"), data=Show().pack())
+    return Screen(text=text, rows=[[change, proof_button(outcome.entry_id)]])
 
 
 def title_of(catalogue: Catalogue, purpose_id: str | None, locale: str) -> str:
-    return _title(catalogue, purpose_id or "", locale)
+    """Return the title, or the bare id of a purpose that is no longer offered; not escaped."""
+    if purpose_id is None or purpose_id not in catalogue:
+        return purpose_id or ""
+    return catalogue.purpose(purpose_id).title[locale]
 
 
 def _title(catalogue: Catalogue, purpose_id: str, locale: str) -> str:
-    """Return the title, or the bare id of a purpose that is no longer offered; HTML-escaped."""
-    if purpose_id not in catalogue:
-        return escape(purpose_id)
-    return escape(catalogue.purpose(purpose_id).title[locale])
+    return escape(title_of(catalogue, purpose_id, locale))

@@ -54,6 +54,7 @@ def proof_of(each: Line, lines: Sequence[Line] = LOG, **facts: Any) -> bytes:
 
 
 PROOF = proof_of(ANNA)
+STAMP = {"authority": "https://time.example", "kind": "rfc3161", "token": "MAA="}
 
 
 def with_extra(proof: bytes, **facts: Any) -> bytes:
@@ -62,6 +63,12 @@ def with_extra(proof: bytes, **facts: Any) -> bytes:
     told = canonical.parse(base64.b64decode(extra.removeprefix(b"extra "))) | facts
     text = base64.b64encode(canonical.canonical_bytes(told))
     return b"\n".join([header, b"extra " + text, rest])
+
+
+def test_time_stamps_travel_with_the_proof() -> None:
+    stamped = proof_of(ANNA, stamps=[("https://time.example", b"token")])
+    assert proof_file.verify(stamped, KEY).stamps == ((b"token", head_of(LOG).encode()),)
+    assert proof_file.verify(PROOF, KEY).stamps == ()
 
 
 def test_the_proof_of_every_answer_verifies() -> None:
@@ -175,6 +182,12 @@ def test_nothing_in_it_can_be_exchanged(facts: Mapping[str, Any]) -> None:
         {"key": ""},
         {"key": None},
         {"more": 1},
+        {"stamps": None},
+        {"stamps": {}},
+        {"stamps": ["token"]},
+        {"stamps": [STAMP | {"token": 1}]},
+        {"stamps": [STAMP | {"more": ""}]},
+        {"stamps": [{"kind": "rfc3161"}]},
     ],
     ids=repr,
 )

@@ -37,6 +37,8 @@ TEXT_BUTTON = (
     "keyboard"
 )
 NO_ROWS = 'field "inline_keyboard" of the InlineKeyboardMarkup must be an Array of Arrays'
+DOCUMENT = {"type": "document", "media": "FILE"}
+PHOTO = {"type": "photo", "media": "FILE"}
 KEYBOARD = {"inline_keyboard": [[{"text": "Yes", "callback_data": "yes"}]]}
 STRANGER = 999
 
@@ -149,6 +151,14 @@ async def an_answer(bot: Bot) -> dict[str, Any]:
     return {"callback_query_id": await callback_query_id(bot), "text": "Done"}
 
 
+async def an_album(bot: Bot) -> dict[str, Any]:
+    return {"chat_id": ANNA, "media": [album_item(bot), album_item(bot, caption="<b>Two</b>")]}
+
+
+def album_item(bot: Bot, **facts: Any) -> dict[str, Any]:
+    return {"type": "document", "media": file_id(bot), "parse_mode": "HTML", **facts}
+
+
 async def commands_were_set(bot: Bot) -> dict[str, Any]:
     await bot.ok("setMyCommands", commands=COMMANDS, scope=SCOPE)
     return {"scope": SCOPE}
@@ -186,6 +196,7 @@ CALLS: dict[str, Call] = {
     "sendMessage": a_message,
     "sendPhoto": a_photo,
     "sendDocument": a_document,
+    "sendMediaGroup": an_album,
     "copyMessage": a_copy,
     "sendChatAction": given(chat_id=ANNA, action="typing"),
     "editMessageText": a_new_text,
@@ -276,6 +287,68 @@ async def test_a_file_is_uploaded_and_comes_back_byte_for_byte(field: str, bot: 
     path = (await bot.ok("getFile", file_id=document["file_id"]))["file_path"]
     got = await bot.http.get(f"{bot.sandbox.url}/file/bot{TOKEN}/{path}")
     assert got.content == content
+
+
+async def test_an_album_is_one_message_for_each_file_and_arrives_whole(bot: Bot) -> None:
+    media = [
+        {"type": "document", "media": "attach://page"},
+        {"type": "document", "media": "attach://proof", "caption": "<b>Both</b>"},
+    ]
+    media[1]["parse_mode"] = "HTML"
+    response = await bot.http.post(
+        bot.url("sendMediaGroup"),
+        data={"chat_id": str(ANNA), "media": json.dumps(media)},
+        files={
+            "page": ("proof.html", b"<p>\xff", "text/html"),
+            "proof": ("proof.tlog-proof", b"proof", "application/octet-stream"),
+        },
+    )
+
+    first, second = response.json()["result"]
+    assert first["media_group_id"] == second["media_group_id"]
+    assert second["message_id"] == first["message_id"] + 1
+    assert "caption" not in first
+    assert second["caption"] == "Both"
+    assert second["caption_entities"] == [{"type": "bold", "offset": 0, "length": 4}]
+    names = [message["document"]["file_name"] for message in (first, second)]
+    assert names == ["proof.html", "proof.tlog-proof"]
+    contents = [message.facts["document"]["file_id"] for message in anna(bot.sandbox).received]
+    assert [bot.sandbox.world.files[one].content for one in contents] == [b"<p>\xff", b"proof"]
+
+
+@pytest.mark.parametrize(
+    ("media", "why"),
+    [
+        ([], "there are no messages to send"),
+        ([DOCUMENT], "there are no messages to send"),
+        ([DOCUMENT] * 11, "too many messages to send as an album"),
+        ([DOCUMENT, PHOTO], "document can't be mixed with other media types"),
+        ([DOCUMENT, "file"], "can't parse InputMedia: expected an Object"),
+        ([DOCUMENT, {"type": "document"}], "can't parse InputMedia: media not found"),
+        (
+            [DOCUMENT, DOCUMENT | {"media": "attach://nowhere"}],
+            "there is no document in the request",
+        ),
+        ([DOCUMENT, DOCUMENT | {"caption": "x" * 1025}], "message caption is too long"),
+        (
+            [DOCUMENT, {"type": "animation", "media": "FILE"}],
+            "can't parse InputMedia: type 'animation' is not known here",
+        ),
+        ("{}", 'field "media" must be of type Array of'),
+    ],
+)
+async def test_an_album_that_telegram_would_not_take_sends_none_of_it(
+    media: Any, why: str, bot: Bot
+) -> None:
+    known = file_id(bot)
+    given = json.loads(json.dumps(media).replace("FILE", known))
+
+    status, description = await bot.refusal("sendMediaGroup", chat_id=ANNA, media=given)
+
+    assert status == 400
+    assert description.startswith(f"Bad Request: {why}")
+    assert not bot.sandbox.sent()
+    assert not anna(bot.sandbox).received
 
 
 async def test_files_are_given_to_the_bot_alone(bot: Bot) -> None:

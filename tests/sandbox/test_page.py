@@ -395,6 +395,28 @@ async def test_a_file_that_could_run_in_the_page_is_only_downloaded(
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_a_page_that_was_sent_opens_in_an_origin_of_its_own_without_a_network(
+    sandbox: Sandbox, client: httpx.AsyncClient
+) -> None:
+    file = sandbox.world.store_file(b"<script>alert(1)</script>", "x.html", "text/html")
+    answer = await client.get(f"/files/{file.id}?open")
+    assert answer.headers["content-type"].startswith("text/html")
+    policy = [part.strip() for part in answer.headers["content-security-policy"].split(";")]
+    assert "sandbox allow-scripts allow-downloads" in policy
+    assert "default-src 'none'" in policy
+    assert not [part for part in policy if part.startswith("connect-src")]
+    assert "allow-same-origin" not in answer.headers["content-security-policy"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_only_a_page_is_opened(sandbox: Sandbox, client: httpx.AsyncClient) -> None:
+    for name, mime in (("x.svg", "image/svg+xml"), ("x.js", "text/javascript")):
+        file = sandbox.world.store_file(b"alert(1)", name, mime)
+        answer = await client.get(f"/files/{file.id}?open")
+        assert answer.headers["content-type"] == "application/octet-stream"
+        assert answer.headers["content-disposition"].startswith("attachment")
+
+
 @pytest.mark.parametrize(
     ("data", "files"),
     [

@@ -211,6 +211,11 @@ class Shop:
         found = await self.records.events(person)
         return [f"{event.event} {event.purpose_id}" for event in found]
 
+    async def proof(self, person: Person, entry_id: EntryId, at: datetime) -> bytes | None:
+        """The proof file of one answer, as it is handed out."""
+        files = await self.records.proof_files(person, entry_id, at)
+        return None if files is None else files.proof
+
     async def log_size(self) -> int:
         async with self.database.snapshot() as tx:
             return (await log.head(tx)).size

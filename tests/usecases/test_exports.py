@@ -358,7 +358,7 @@ async def test_all_that_can_happen_to_consents_is_proven(tmp_path: Path) -> None
             await tea.core.exports.write(path, Format.BUNDLE, selection, AT + year)
             assert verifier.verify_file(path, key).failures == []
         for event in await tea.records.events(anna):
-            proof = await tea.records.proof(anna, event.entry_id, AT + year)
+            proof = await tea.proof(anna, event.entry_id, AT + year)
             assert proof is not None
             assert verifier.verify_proof(proof, "proof", key).failures == []
 

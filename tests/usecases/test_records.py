@@ -150,7 +150,7 @@ async def test_each_answer_has_a_proof_that_convinces_a_stranger(shop: Shop) -> 
     await shop.consents.withdraw(person, DATA, PRESS, AT + HOUR)
     trusted = shop.core.signer.key
     for event in await shop.records.events(person):
-        data = await shop.records.proof(person, event.entry_id, AT + DAY)
+        data = await shop.proof(person, event.entry_id, AT + DAY)
         assert data is not None
         proof = proof_file.verify(data, trusted)
         assert (proof.index, proof.entry.id) == (event.index, event.entry_id)
@@ -164,7 +164,7 @@ async def test_each_answer_has_a_proof_that_convinces_a_stranger(shop: Shop) -> 
 async def test_a_proof_of_another_log_is_refused(shop: Shop) -> None:
     person = await ekaterina(shop)
     (event, *_) = await shop.records.events(person)
-    data = await shop.records.proof(person, event.entry_id, AT)
+    data = await shop.proof(person, event.entry_id, AT)
     assert data is not None
     stranger = note.verifier_key("assent/tea", b"s" * 32)
     with pytest.raises(Contradiction):
@@ -174,7 +174,7 @@ async def test_a_proof_of_another_log_is_refused(shop: Shop) -> None:
 async def test_a_changed_proof_is_found(shop: Shop) -> None:
     person = await ekaterina(shop)
     (event, *_) = await shop.records.events(person)
-    data = await shop.records.proof(person, event.entry_id, AT)
+    data = await shop.proof(person, event.entry_id, AT)
     assert data is not None
     for place in range(0, len(data), 97):
         changed = bytearray(data)
@@ -186,10 +186,10 @@ async def test_a_changed_proof_is_found(shop: Shop) -> None:
 async def test_nobody_gets_anothers_proof(shop: Shop) -> None:
     person, other = await ekaterina(shop), await shop.meet("2")
     (event, *_) = await shop.records.events(person)
-    assert await shop.records.proof(other, event.entry_id, AT) is None
-    assert await shop.records.proof(person, EntryId("0" * 32), AT) is None
+    assert await shop.proof(other, event.entry_id, AT) is None
+    assert await shop.proof(person, EntryId("0" * 32), AT) is None
     (published, *_) = await shop.log()
-    assert await shop.records.proof(person, EntryId(published.read.id), AT) is None
+    assert await shop.proof(person, EntryId(published.read.id), AT) is None
 
 
 async def test_a_proof_names_the_text_of_its_time(shop: Shop) -> None:
@@ -197,7 +197,7 @@ async def test_a_proof_names_the_text_of_its_time(shop: Shop) -> None:
     person = await shop.meet()
     outcome = await shop.answer(person, DATA)
     await shop.publish(purpose(DATA, "the second text"))
-    data = await shop.records.proof(person, outcome.entry_id, AT + DAY)
+    data = await shop.proof(person, outcome.entry_id, AT + DAY)
     assert data is not None
     notice = proof_file.verify(data).notice
     assert notice is not None
@@ -317,9 +317,9 @@ async def test_an_erased_persons_entries_stay_and_cannot_be_opened(shop: Shop) -
 async def test_the_proofs_of_everybody_else_still_hold(shop: Shop) -> None:
     person, other = await ekaterina(shop), await shop.meet("2")
     outcome = await shop.answer(other, DATA)
-    held_before = await shop.records.proof(other, outcome.entry_id, AT)
+    held_before = await shop.proof(other, outcome.entry_id, AT)
     await shop.records.erase(person, AT + DAY, never_again=False)
-    held_after = await shop.records.proof(other, outcome.entry_id, AT + DAY)
+    held_after = await shop.proof(other, outcome.entry_id, AT + DAY)
     assert held_before is not None
     assert held_after is not None
     for data in (held_before, held_after):
@@ -329,11 +329,11 @@ async def test_the_proofs_of_everybody_else_still_hold(shop: Shop) -> None:
 async def test_a_proof_taken_before_the_erasure_still_convinces(shop: Shop) -> None:
     person = await ekaterina(shop)
     (event, *_) = await shop.records.events(person)
-    data = await shop.records.proof(person, event.entry_id, AT)
+    data = await shop.proof(person, event.entry_id, AT)
     await shop.records.erase(person, AT + DAY, never_again=False)
     assert data is not None
     assert proof_file.verify(data, shop.core.signer.key).payload["account"] == "700100200"
-    assert await shop.records.proof(person, event.entry_id, AT + DAY) is None
+    assert await shop.proof(person, event.entry_id, AT + DAY) is None
 
 
 async def test_erasing_twice_is_harmless(shop: Shop) -> None:

@@ -18,7 +18,7 @@ export function messageNode(message, tools, before = null) {
     hiddenText(message.is_own ? tools.words.you : tools.words.from(tools.bot.name)),
     message.quoted ? quoted(message.quoted, tools) : null,
     message.photo ? photo(message.photo, text, tools, before) : null,
-    message.document ? documentLink(message.document, tools) : null,
+    message.document ? documentNode(message.document, tools) : null,
     body(message, text, entities, tools),
   );
   const keyboard = message.reply_markup?.inline_keyboard;
@@ -28,6 +28,7 @@ export function messageNode(message, tools, before = null) {
     isBig ? "big" : "",
     message.photo ? "with-photo" : "",
     message.photo && !text ? "bare" : "",
+    message.media_group_id && message.document ? "of-album" : "",
     keyboard ? "with-keyboard" : "",
   ];
   const node = element("li", { class: kinds.filter(Boolean).join(" ") }, bubble);
@@ -76,6 +77,16 @@ function photo(sizes, caption, tools, before) {
   image.alt = caption ? `${tools.words.photo}: ${caption}` : tools.words.photo;
   const facts = { href: source, target: "_blank", rel: "noopener noreferrer" };
   return element("a", { class: "photo", ...facts }, image);
+}
+
+// A page that the bot sent can be opened: the simulator serves it in an origin of its own.
+function documentNode(file, tools) {
+  const link = documentLink(file, tools);
+  if (file.mime_type !== "text/html") return link;
+  const facts = { href: `/files/${file.file_id}?open`, target: "_blank", rel: "noopener noreferrer" };
+  const label = `${tools.words.open}: ${file.file_name}`;
+  const open = element("a", { class: "open", "aria-label": label, ...facts }, tools.words.open);
+  return element("div", { class: "openable" }, link, open);
 }
 
 function documentLink(file, tools) {
