@@ -49,13 +49,18 @@ async def unreachable(event: ErrorEvent) -> None:
 
 async def _tell(event: ErrorEvent, bot: Bot, text: str) -> None:
     query, message = event.update.callback_query, event.update.message
-    if isinstance(query, CallbackQuery) and len(text) > screen.ALERT_LIMIT:
-        await screen.acknowledge(query)
+    if isinstance(query, CallbackQuery) and _needs_chat(query, text):
+        if not screen.is_acknowledged(query):
+            await screen.acknowledge(query)
         await screen.send(bot, query.from_user.id, Screen(text=text))
     elif isinstance(query, CallbackQuery):
         await screen.acknowledge(query, text, alert=True)
     elif isinstance(message, Message):
         await message.answer(text)
+
+
+def _needs_chat(query: CallbackQuery, text: str) -> bool:
+    return len(text) > screen.ALERT_LIMIT or screen.is_acknowledged(query)
 
 
 async def apologise(bot: Bot, chat_id: int | None, query_id: str | None, text: str) -> None:

@@ -1,6 +1,7 @@
 """Putting words before a person: a message is edited where one stands already, else sent."""
 
 from collections.abc import Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from aiogram import Bot
@@ -27,6 +28,10 @@ SENDERS: dict[str, type[SendMessage | SendPhoto | SendDocument]] = {
     "sendPhoto": SendPhoto,
     "sendDocument": SendDocument,
 }
+
+
+_answered: ContextVar[str] = ContextVar("answered press", default="")
+"""The press that the update under way has answered already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +143,16 @@ async def remove_buttons(bot: Bot, chat_id: int, message_id: int) -> None:
 
 async def acknowledge(query: CallbackQuery, text: str = "", *, alert: bool = False) -> None:
     """Answer a press, so that the person's phone stops waiting; an old one cannot be."""
+    _answered.set(query.id)
     try:
         await query.answer(text[:ALERT_LIMIT], show_alert=alert)
     except TelegramBadRequest:
         return  # "query is too old": the answer in the chat is what the person will see
+
+
+def is_acknowledged(query: CallbackQuery) -> bool:
+    """Whether this press has had its one answer: what comes later must be said in the chat."""
+    return _answered.get() == query.id
 
 
 def pressed_message(query: CallbackQuery) -> int | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -31,6 +31,7 @@ from bot.proof.payload import (
 )
 from bot.usecases.checkpoints import Signer
 from bot.usecases.journal import Journal, opened
+from bot.usecases.sealing import SealDesk
 from storage import keys, log, notices, stamps
 from storage.database import Database
 from storage.log import StoredEntry
@@ -83,25 +84,6 @@ class Selection:
         return {name: value for name, value in facts.items() if value is not None}
 
 
-class SealedDelivery(Protocol):
-    """One leaf of a seal; without salt and payload nobody can open it any more."""
-
-    @property
-    def leaf(self) -> bytes: ...
-    @property
-    def salt(self) -> str | None: ...
-    @property
-    def payload(self) -> dict[str, str] | None: ...
-
-
-class Seals(Protocol):
-    """Opens what was sealed: all deliveries of an occurrence, in the order of their leaves."""
-
-    def deliveries(
-        self, tx: AsyncConnection, occurrence_id: str
-    ) -> AsyncIterator[SealedDelivery]: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedEntry:
     """An entry of the log, with salt and payload where it can be opened."""
@@ -119,7 +101,7 @@ class ExportDesk:
     database: Database
     journal: Journal
     signer: Signer
-    seals: Seals
+    seals: SealDesk
 
     async def record(self, staff_account: str, selection: Selection, at: datetime) -> None:
         """Write into the log who took data out."""

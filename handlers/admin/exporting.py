@@ -16,6 +16,7 @@ from bot.consent.rules import PurposeId
 from bot.usecases.exports import ExportDesk, Format, Selection
 from bot.usecases.publication import Publication
 from handlers import screen
+from handlers.admin.bar import Bar
 from handlers.i18n import _
 from handlers.roles import FLAG, Permission
 from handlers.screen import Button, Screen
@@ -31,6 +32,10 @@ class Period(CallbackData, prefix="ep"):
     """How far back, in days; 0: everything."""
 
     days: Days
+
+
+class Public(CallbackData, prefix="eu"):
+    """The bundle that opens nobody."""
 
 
 class Wanted(CallbackData, prefix="ew"):
@@ -50,6 +55,7 @@ async def export(message: Message, state: FSMContext, bot: Bot) -> None:
         0: _("Everything"),
     }
     rows = [[Button(text=names[days], data=Period(days=days).pack()) for days in PERIODS]]
+    rows.append([Button(text=_("Only for checking, nobody's data"), data=Public().pack())])
     await screen.send(bot, message.chat.id, Screen(text=_("For which period?"), rows=rows))
 
 
@@ -77,25 +83,52 @@ async def files(
     stored_at: datetime,
 ) -> None:
     """Write the tables and the bundle, and send them as files."""
-    await screen.acknowledge(query)
-    chat_id = query.from_user.id
-    preparing = Screen(text=_("The files are being prepared …"))
-    message_id = await screen.put(bot, chat_id, screen.pressed_message(query), preparing)
     selection = Selection(
         start=stored_at - timedelta(days=callback_data.days) if callback_data.days else None,
         purpose_id=None if callback_data.purpose_id == ALL else PurposeId(callback_data.purpose_id),
     )
-    await exports.record(str(chat_id), selection, stored_at)
-    with tempfile.TemporaryDirectory() as folder:
-        for kind in Format:
-            path = Path(folder) / f"consents-{stored_at:%Y-%m-%d}.{kind.suffix}"
-            await exports.write(path, kind, selection, stored_at)
-            if not path.stat().st_size:
-                continue  # Telegram takes no empty file; the table says that there is nothing
-            await bot.send_chat_action(chat_id, "upload_document")
-            await bot.send_document(chat_id, FSInputFile(path))
+    await _hand_out(query, exports, bot, selection, list(Format), stored_at)
     done = _(
         "CSV and JSON Lines are for reading; the bundle is what can be verified:\n"
         "<code>python -m bot verify FILE</code>\nThe files hold personal data: keep them safe."
     )
-    await screen.put(bot, chat_id, message_id, Screen(text=done))
+    await screen.send(bot, query.from_user.id, Screen(text=done))
+
+
+@router.callback_query(Public.filter(), flags=EXPORT)
+async def public(query: CallbackQuery, exports: ExportDesk, bot: Bot, stored_at: datetime) -> None:
+    """Send the bundle without personal data: for whoever may check the log, and not read it."""
+    selection = Selection(is_public=True)
+    await _hand_out(query, exports, bot, selection, [Format.BUNDLE], stored_at)
+    done = _(
+        "This bundle shows that the log was not rewritten, and tells nothing about anybody. It "
+        "may be published:\n<code>python -m bot verify FILE</code>"
+    )
+    await screen.send(bot, query.from_user.id, Screen(text=done))
+
+
+async def _hand_out(
+    query: CallbackQuery,
+    exports: ExportDesk,
+    bot: Bot,
+    selection: Selection,
+    kinds: list[Format],
+    at: datetime,
+) -> None:
+    """Write the files one after the other, with a bar in the pressed message, and send each."""
+    await screen.acknowledge(query)
+    chat_id = query.from_user.id
+    preparing = _("The files are being prepared …")
+    shown = await screen.put(bot, chat_id, screen.pressed_message(query), Screen(text=preparing))
+    await exports.record(str(chat_id), selection, at)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in kinds:
+            path = Path(folder) / f"consents-{at:%Y-%m-%d}.{kind.suffix}"
+            bar = Bar(bot, chat_id, shown, preparing)
+            async with bar.live():
+                await exports.write(path, kind, selection, at, bar.move)
+            if not path.stat().st_size:
+                continue  # Telegram takes no empty file; the table says that there is nothing
+            await bot.send_chat_action(chat_id, "upload_document")
+            await bot.send_document(chat_id, FSInputFile(path))
+    await screen.put(bot, chat_id, shown, Screen(text=_("The files are ready.")))

@@ -217,7 +217,7 @@ async def decide(
     shown = await _decided(
         callback_data.step, campaign, state, campaign_desk, drafting, query, stored_at
     )
-    # Only now: a press is answered once, and a refusal needs that answer.
+    # Only now: a press is answered once, and a refusal is best said there.
     await screen.acknowledge(query)
     if shown is not None:
         chat_id, message_id = query.from_user.id, screen.pressed_message(query)

@@ -1,8 +1,11 @@
 """An operator's way: write, look, send, stop; and what the law stands against."""
 
+from pathlib import Path
+
 import pytest
 from shop import WORDS, Shop, eventually
 
+from bot.proof import verifier
 from bot.sandbox.people import Seen
 from bot.sandbox.refusal import Refusal, bad_request
 
@@ -359,3 +362,18 @@ async def test_an_old_preview_cannot_send_the_newer_text(shop: Shop) -> None:
     answer = await shop.owner.press_data(confirm, old)
     assert "changed after this preview" in answer["text"]
     assert "Nothing has been sent" in (await shop.say(shop.owner, "/campaigns", "sent")).text
+
+
+async def test_the_public_bundle_verifies_and_opens_nobody(shop: Shop, tmp_path: Path) -> None:
+    anna = shop.customer(1, first_name="Quaxby")
+    await shop.answer_all(anna)
+    asked = await shop.say(shop.owner, "/export", "For which period")
+    await shop.owner.press("Only for checking, nobody's data", asked)
+    told = await shop.owner.wait("may be published")
+    [sent] = [m for m in shop.owner.received if asked.id <= m.id <= told.id and m.file_id]
+    path = tmp_path / "public.zip"
+    path.write_bytes(shop.owner.file(sent))
+    report = verifier.verify_file(path)
+    assert report.ok, report.failures
+    assert str(anna.id).encode() not in path.read_bytes()
+    assert b"Quaxby" not in path.read_bytes()
