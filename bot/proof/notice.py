@@ -1,6 +1,5 @@
 """What is hashed of a notice and of what was shown, so that a stranger can compute it again."""
 
-import marshal
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -91,12 +90,12 @@ class ShownHashes:
     """Hashes of what was shown. Most people see the same, so that it is hashed once."""
 
     def __init__(self) -> None:
-        self._known: dict[bytes, str] = {}
+        self._known: dict[str, str] = {}
 
     def sha256(self, shown: Any) -> str:
         """Like `shown_sha256`, of facts that were read from JSON."""
-        # Not ==, to which 1 and true are the same; version 2 writes the same facts the same way.
-        form = marshal.dumps(shown, 2)
+        # Not ==, to which 1 and true are the same.
+        form = repr(shown)
         found = self._known.get(form)
         if found is None:
             if len(self._known) >= MAX_KNOWN:

@@ -340,3 +340,41 @@ async def test_a_given_key_must_be_the_one_that_signed(
     done = await bare.run("verify", *files, "--key", "nonsense")
     assert done.status == 2
     assert len(done.faults) == 1
+
+
+async def test_files_of_one_log_are_held_against_each_other(
+    bare: Program, bundle: Path, proof: Path
+) -> None:
+    done = await bare.run("verify", str(proof), str(bundle))
+    assert done.status == 0
+    assert "together: no contradiction" in done.out
+    assert f"of {proof} is in {bundle}" in done.out
+    assert "the operator's: times of entries" in done.out
+
+
+async def test_a_public_bundle_names_nobody_and_holds(used: Program, bare: Program) -> None:
+    out = used.folder / "public.zip"
+    done = await used.run("export", "--out", str(out), "--public")
+    assert done.status == 0
+    assert (await bare.run("verify", str(out))).status == 0
+    with zipfile.ZipFile(out) as archive:
+        lines = [json.loads(line) for line in archive.read("consents.jsonl").splitlines()]
+    assert lines
+    assert {value for line in lines for value in list(line.values())[4:]} == {""}
+
+
+async def test_what_contradicts_the_public_form_or_is_nobody_is_2(used: Program) -> None:
+    for option in (("--public", "--purpose", "offers"), ("--subject", "99999999")):
+        done = await used.run("export", "--out", "log.zip", *option)
+        assert done.status == 2
+        [line] = done.faults
+        assert option[0] in line
+        assert files_in(used.folder) == {}
+
+
+async def test_roots_that_are_none_are_2(bare: Program, bundle: Path, tmp_path: Path) -> None:
+    path = tmp_path / "roots.pem"
+    path.write_text("nonsense")
+    done = await bare.run("verify", str(bundle), "--stamp-roots", str(path))
+    assert done.status == 2
+    assert "--stamp-roots" in done.faults[0]

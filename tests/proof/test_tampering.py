@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_log import (
     ANNA,
@@ -706,3 +706,16 @@ def test_an_honest_text_of_any_version_still_verifies() -> None:
     )
     assert failures(files_of(honest)) == ""
     assert notice_canonical(notice_facts()) != notice_canonical(notice_facts(version=2))
+
+
+LARGE_ZIP = packed(
+    files_of((TEXT, *[consent(n, "granted", f"person{n}", TEXT) for n in range(1, 200)]))
+)
+
+
+@given(at=st.integers(0, len(LARGE_ZIP) - 1), change=st.integers(1, 255))
+@settings(max_examples=40, deadline=None)
+def test_a_changed_byte_of_a_larger_bundle_is_found(at: int, change: int) -> None:
+    changed = bytearray(LARGE_ZIP)
+    changed[at] ^= change
+    assert is_found(bytes(changed))
