@@ -34,12 +34,17 @@ class Bar:
 
     @asynccontextmanager
     async def live(self) -> AsyncIterator[None]:
+        failure: Exception | None = None
         async with Supervisor() as tasks:
             drawing = tasks.start(self._draw(), name="progress bar")
             try:
                 yield
+            except Exception as error:  # noqa: BLE001 raised below: the group would wrap it
+                failure = error
             finally:
                 drawing.cancel()
+        if failure is not None:
+            raise failure
 
     async def _draw(self) -> None:
         while True:

@@ -215,7 +215,7 @@ async def test_what_the_shop_hands_out_holds_in_go(go: Go, tmp_path: Path) -> No
         await shop.agree_all(anna, AT + HOUR)
         await shop.core.exports.write(tmp_path / "bundle.zip", Format.BUNDLE, Selection(), AT + DAY)
         [event] = [e for e in await shop.records.events(anna) if e.purpose_id == OFFERS]
-        proof = await shop.records.proof(anna, event.entry_id, AT + DAY)
+        proof = await shop.proof(anna, event.entry_id, AT + DAY)
     assert proof is not None
     (tmp_path / "anna.tlog-proof").write_bytes(proof)
 

@@ -139,7 +139,7 @@ async def test_a_log_that_fell_behind_gives_no_dossier_and_still_says_who_asked(
 ) -> None:
     await complaint(shop)
     longer = SignedTree(size=999, root=bytes(32))
-    shop.core.keystore.sign_tree(longer, extends=lambda _: True, sign=lambda: "")
+    shop.core.keystore().sign_tree(longer, extends=lambda _: True, sign=lambda _origin, _seed: "")
     with pytest.raises(TreeRolledBack):
         await shop.core.dossiers.open(ByAccount(ACCOUNT), STAFF, AT + 2 * DAY)
     assert (await shop.log())[-1].read.type == "staff.dossier_opened"
@@ -311,6 +311,8 @@ async def test_no_statement_reads_a_whole_table_that_grows(shop: Shop) -> None:
     scans = [
         (plan, statement)
         for plan, statement in plans
-        if plan.startswith("SCAN") and not plan.startswith(small)
+        if plan.startswith("SCAN")
+        and not plan.startswith(small)
+        and not ("USING INDEX" in plan and " LIMIT " in statement)
     ]
     assert scans == []

@@ -140,7 +140,7 @@ async def test_forgetting_under_a_hold_ends_everything_and_keeps_every_proof(
     assert not any(event.is_undoable for event in events)
     assert (await shop.payload(events[-1].entry_id))["update_id"] == "77"
     for event in events:
-        data = await shop.records.proof(found, event.entry_id, AT + DAY)
+        data = await shop.proof(found, event.entry_id, AT + DAY)
         assert data is not None
         assert proof_file.verify(data, shop.core.signer.key).entry.id == event.entry_id
     async with shop.database.snapshot() as tx:

@@ -201,7 +201,7 @@ async def test_whoever_agrees_again_after_a_sweep_begins_a_new_chain(
     await shop.consents.withdraw(person, OFFERS, PRESS, LATER + 2 * HOUR)
     found = await verified(shop, tmp_path, LATER + DAY)
     assert found.ok, found.failures
-    taken = await shop.records.proof(person, outcome.entry_id, LATER + DAY)
+    taken = await shop.proof(person, outcome.entry_id, LATER + DAY)
     assert taken is not None
 
 
