@@ -48,10 +48,8 @@ async def test_behind_the_log_withdrawals_go_on_and_nothing_is_signed(closed_sho
     key = await key_commands.continue_after_loss(shop.settings)
     assert key.name.endswith("/2")
     await shop.open()
-    after = await shop.say(anna, "/mydata", lambda m: m.file_id is not None)
-    assert after
-    receipt = next(m for m in reversed(anna.received) if m.button("Proof") is not None)
-    await anna.press("Proof", receipt)
+    after = anna.messages[-1]
+    await anna.press("Proof", await anna.wait("Your receipt"))
     proof = await anna.wait(
         lambda m: m.file_id is not None and b"tlog-proof" in anna.file(m)[:40], after=after.id
     )
