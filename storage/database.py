@@ -22,8 +22,10 @@ from sqlalchemy.ext.asyncio import (
     create_async_engine,
 )
 
+from storage import one_trip
+
 BUSY_SECONDS = 5
-GROUP_SECONDS = 0.02
+GROUP_SECONDS = 0.05
 """How long others may join a commit: the first of them waits for it at most so much longer."""
 PRAGMAS = (
     "journal_mode=WAL",
@@ -261,7 +263,7 @@ def _sqlite_engine(url: str) -> AsyncEngine:
     path = make_url(url).database
     if path:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(url)
+    engine = create_async_engine(url, connect_args={"async_creator_fn": one_trip.connect})
 
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(raw: Any, _record: object) -> None:

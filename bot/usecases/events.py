@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -23,7 +24,9 @@ from storage.notices import PublishedNotice
 NONCE_BYTES = 16
 
 
+@cache
 def software() -> str:
+    """Name the program and its version; reading it takes longer than writing an entry."""
     return f"assent {version('assent')}"
 
 
