@@ -69,13 +69,13 @@ async def test_a_cursor_is_closed_after_each_trip(tmp_path: Path) -> None:
     connection = connect(tmp_path / "open.db")
     await connection
     try:
-        async with connection.cursor() as cursor:
-            await cursor.execute("CREATE TABLE word (word TEXT)")
-            await cursor.executemany("INSERT INTO word VALUES (?)", [["a"], ["b"]])
-            await cursor.execute("SELECT word FROM word")
-            assert await cursor.fetchall() == [("a",), ("b",)]
-            await connection.commit()
-            with sqlite3.connect(tmp_path / "open.db", timeout=0) as other:
-                other.execute("DROP TABLE word")
+        cursor = await connection.cursor().__aenter__()
+        await cursor.execute("CREATE TABLE word (word TEXT)")
+        await cursor.executemany("INSERT INTO word VALUES (?)", [["a"], ["b"]])
+        await connection.commit()
+        await cursor.execute("SELECT word FROM word")
+        assert await cursor.fetchall() == [("a",), ("b",)]
+        with sqlite3.connect(tmp_path / "open.db", timeout=0) as other:
+            other.execute("DROP TABLE word")
     finally:
         await connection.close()
