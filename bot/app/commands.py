@@ -63,7 +63,7 @@ async def export(
         _touch_private(unfinished)
         try:
             now = utc_now()
-            await core.exports.record(COMMAND_LINE, selection, now)
+            await core.exports.record(COMMAND_LINE, selection, [kind], now)
             lines = await core.exports.write(unfinished, kind, selection, now, progress)
             unfinished.replace(out)
         finally:

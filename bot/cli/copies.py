@@ -47,8 +47,9 @@ def restore(file: Path, *, yes: bool) -> None:
     click.echo(f"{file}: {contents.size} entries in its log", err=True)
     if contents.fetched_at is not None:
         click.echo(
-            f"it knows nothing of what came after {contents.fetched_at:%Y-%m-%d %H:%M:%S} UTC: "
-            "answers, withdrawals, sends",
+            f"it last heard of Telegram at {contents.fetched_at:%Y-%m-%d %H:%M:%S} UTC, and its "
+            f"last entry is of {contents.last_entry_time or 'never'}; "
+            "it knows nothing of what came after: answers, withdrawals, sends",
             err=True,
         )
     if found.lost:

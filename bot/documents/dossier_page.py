@@ -3,8 +3,9 @@
 import base64
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from gettext import NullTranslations
+from math import ceil
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,12 +85,14 @@ class _Composer:
                 "The time is when the outcome was recorded. Allowed by: the entry of the consent "
                 "that was read in the transaction that committed the message to be sent."
             ),
-            "campaigns": _("What the messages said"),
+            "campaigns": _(
+                "What the messages said, without the label and the buttons that stood below"
+            ),
             "texts": _("The texts of the purposes"),
             "log": _("The log and its signature"),
             "check": _(
-                "Each answer above has its proof as a file. Whoever has Assent can check it "
-                "offline: python -m bot verify FILE"
+                "Each answer above has its proof as a file. Drop it on verifier.html from a "
+                "release of Assent, or: python -m bot verify FILE"
             ),
             "not_proven": _("What this does not prove"),
             "purpose": _("Purpose"),
@@ -135,7 +138,7 @@ class _Composer:
             (_("Language"), profile.language or "–"),
             (_("Came from"), profile.source or "–"),
             (_("Known since"), self._time(who.known_since)),
-            (_("Last seen"), self._time(who.last_seen)),
+            (_("Last seen (to within 12 hours)"), self._time(who.last_seen)),
             (_("Our own id of the person"), who.subject_id),
             (_("Reach"), named.reach_word(who.reach, _)),
         ]
@@ -201,9 +204,9 @@ class _Composer:
         )
         if ending.acted_at is None:
             return stored
-        acted = _("{span} from the person's act").format(
-            span=span(written_at - ending.acted_at, self.locale)
-        )
+        # Telegram's dates are whole seconds: the act may be up to a second before its date's end.
+        longest = timedelta(seconds=ceil((written_at - ending.acted_at).total_seconds()))
+        acted = _("at most {span} from the person's act").format(span=span(longest, self.locale))
         return f"{acted}, {stored}"
 
     def _message_line(self, message: Message) -> str:

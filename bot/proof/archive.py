@@ -25,6 +25,7 @@ ATTRIBUTES: Final = 0o100644 << 16
 UNIX: Final = 3 << 8
 CHUNK: Final = 1 << 20
 MAX_MEMBERS: Final = 64
+AGAIN: Final = "; if it was packed again, ask for the original file"
 MAX_BYTES: Final = 2**32 - 1
 MAX_DIRECTORY: Final = 1 << 16
 """A directory is read as a whole, so it may not be longer than any of ours could be."""
@@ -86,13 +87,13 @@ def read(file: BinaryIO) -> list[Member]:
         raise UnusableFile("the zip is cut short")
     end = _directory(members, start)
     if _exactly(file, size - len(end), len(end)) != end:
-        raise UnusableFile("the directory of the zip is not canonical")
+        raise UnusableFile("the directory of the zip is not canonical" + AGAIN)
     expected_at = 0
     for member in members:
         header = member.local_header()
         found = _exactly(file, member.header_at, len(header))
         if member.header_at != expected_at or found != header:
-            raise UnusableFile(f"the zip is not canonical before {member.name}")
+            raise UnusableFile(f"the zip is not canonical before {member.name}" + AGAIN)
         expected_at = member.content_at + member.size
     return members
 
@@ -148,7 +149,7 @@ def _members(file: BinaryIO, size: int) -> list[Member]:
     _, _, _, count, _, length, start, _ = END.unpack(tail)
     is_in_form = 0 < count <= MAX_MEMBERS and length <= MAX_DIRECTORY
     if not is_in_form or start + length + END.size != size:
-        raise UnusableFile("the directory of the zip is not canonical")
+        raise UnusableFile("the directory of the zip is not canonical" + AGAIN)
     directory = _exactly(file, start, length)
     members, at = [], 0
     for _number in range(count):

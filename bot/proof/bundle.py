@@ -2,7 +2,7 @@
 
 import base64
 import hashlib
-import tempfile
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,8 +62,11 @@ class BundleWriter:
 
     def __init__(self, target: Path) -> None:
         self._target = target
-        self._folder = tempfile.TemporaryDirectory(dir=target.parent)
-        self._paths = {name: Path(self._folder.name) / name for name in LISTED}
+        self._folder = target.with_name(target.name + ".files")
+        # A name of its own, so that what a killed export left open is removed by the next.
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.mkdir(mode=0o700)
+        self._paths = {name: self._folder / name for name in LISTED}
         self._open = {
             name: self._paths[name].open("w", encoding="utf-8", newline="") for name in STREAMED
         }
@@ -81,8 +84,10 @@ class BundleWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._close()
-        self._folder.cleanup()
+        try:
+            self._close()
+        finally:  # closing writes what is left: a full disk says so only now
+            shutil.rmtree(self._folder)
 
     def _close(self) -> None:
         for file in (*self._open.values(), self._leaves):
@@ -155,7 +160,7 @@ class BundleWriter:
         self._paths[PAGE].write_bytes(page())
         manifest = self._manifest(bundle)
         note = sign(manifest_text(bundle.origin, manifest))
-        folder = Path(self._folder.name)
+        folder = self._folder
         (folder / MANIFEST).write_bytes(manifest)
         (folder / MANIFEST_NOTE).write_bytes(note.encode())
         archive.write(self._target, {name: folder / name for name in MEMBERS})

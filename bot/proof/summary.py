@@ -20,6 +20,8 @@ STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;"
     "color:var(--text);background:var(--back)}table{border-collapse:collapse;width:100%}"
     "td,th{padding:.35rem .6rem;border-bottom:1px solid var(--line);text-align:left}"
+    "td svg{max-width:100%;height:auto}"
+    "@media(max-width:34rem){td svg{width:5rem}td,th{padding:.3rem}}"
     "td.n{text-align:right}svg.chart{width:100%;height:auto}"
     ".yes{fill:var(--yes)}.no{fill:var(--no)}svg text{fill:var(--text);font:12px system-ui}"
 )

@@ -65,6 +65,8 @@ class DossierDesk:
         found = await self.find(wanted)
         if not isinstance(found, str):
             return found
+        # First: a log that may not be signed gives no dossier, and nobody has looked then.
+        await self.signer.sign(at)
         opening = await self.record(staff_account, found, at)
         return await self.compile(found, opening, at) or NobodyKnown()
 

@@ -1,7 +1,7 @@
 """Taking the consent log out: tables to read, the bundle to verify."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -103,8 +103,15 @@ class ExportDesk:
     signer: Signer
     seals: SealDesk
 
-    async def record(self, staff_account: str, selection: Selection, at: datetime) -> None:
-        """Write into the log who took data out."""
+    async def record(
+        self, staff_account: str, selection: Selection, kinds: Collection[Format], at: datetime
+    ) -> None:
+        """Write into the log who takes data out.
+
+        Raises TreeRolledBack, and records nothing, for a bundle of a log that may not be signed.
+        """
+        if Format.BUNDLE in kinds:
+            await self.signer.sign(at)
         payload = {"staff": staff_account, **selection.to_json()}
         async with self.database.transaction() as tx:
             key = await self.journal.house_key(tx)

@@ -120,10 +120,11 @@ async def _hand_out(
     chat_id = query.from_user.id
     preparing = _("The files are being prepared …")
     shown = await screen.put(bot, chat_id, screen.pressed_message(query), Screen(text=preparing))
-    await exports.record(str(chat_id), selection, at)
+    await exports.record(str(chat_id), selection, kinds, at)
+    name = "public" if selection.is_public else "consents"
     with tempfile.TemporaryDirectory() as folder:
         for kind in kinds:
-            path = Path(folder) / f"consents-{at:%Y-%m-%d}.{kind.suffix}"
+            path = Path(folder) / f"{name}-{at:%Y-%m-%d}.{kind.suffix}"
             bar = Bar(bot, chat_id, shown, preparing)
             async with bar.live():
                 await exports.write(path, kind, selection, at, bar.move)
@@ -131,4 +132,4 @@ async def _hand_out(
                 continue  # Telegram takes no empty file; the table says that there is nothing
             await bot.send_chat_action(chat_id, "upload_document")
             await bot.send_document(chat_id, FSInputFile(path))
-    await screen.put(bot, chat_id, shown, Screen(text=_("The files are ready.")))
+    await screen.put(bot, chat_id, shown, Screen(text=_("Ready.")))

@@ -131,7 +131,7 @@ async def test_a_copy_is_put_back_and_the_former_database_kept(
     change(place, ("DELETE FROM prompt", ()))
     done = await used.run("restore", str(copy), "--yes")
     assert done.status == 0, done.err
-    assert "knows nothing of what came after" in done.err
+    assert "it knows nothing of what came after" in done.err
     assert asked(place, "SELECT count(*) FROM prompt")
     assert asked(place, "SELECT value FROM fact WHERE name = 'restored'")
     kept = next(path for path in beside(place) if ".replaced-" in path.name)

@@ -249,3 +249,13 @@ def test_the_verifier_needs_nothing_else_of_the_project() -> None:
     assert "bot.proof.verifier" in ours
     assert {name for name in ours if name != "bot" and not name.startswith("bot.proof")} == set()
     assert not {"aiogram", "sqlalchemy", "pydantic", "fastapi", "aiohttp"} & set(loaded)
+
+
+def test_what_a_killed_export_left_open_is_gone_after_the_next(tmp_path: Path) -> None:
+    left = tmp_path / "bundle.zip.files"
+    left.mkdir()
+    (left / "payloads.jsonl").write_text("somebody's")
+    with BundleWriter(tmp_path / "bundle.zip"):
+        assert (left / "payloads.jsonl").read_bytes() == b""
+        assert left.stat().st_mode & 0o077 == 0
+    assert not left.exists()
