@@ -260,7 +260,7 @@ def test_a_time_without_a_zone_is_refused() -> None:
 async def test_who_took_data_out_is_in_the_log_and_stays_closed(shop: Shop) -> None:
     await shop.consent("anna", await shop.publish(NEWS))
     selection = Selection(start=AT, purpose_id=NEWS)
-    await shop.desk.record("staff-of-tea", selection, AT)
+    await shop.desk.record("staff-of-tea", selection, [Format.CSV], AT)
     async with shop.database.snapshot() as tx:
         [stored] = await log.entries_by_index(tx, [2])
     assert canonical.parse(stored.hashed)["type"] == "export.made"
