@@ -386,6 +386,16 @@ def test_what_a_file_says_stays_text(show: Show) -> None:
         expect(shown.get_by_text("<img src=x").first).to_be_visible()
 
 
+def test_a_long_notice_is_shown_to_its_end(show: Show) -> None:
+    words = "We write to you about tea, and about nothing else. " * 40
+    facts = notice_facts(text=f"{words}The end.")
+    text = published(0, facts)
+    answer = consent(1, "granted", "anna", text)
+    shown = show()
+    given(shown, "proof", proof_of(answer, (text, answer), notice=facts))
+    expect(shown.locator(".notice")).to_contain_text("The end.")
+
+
 def test_everything_has_a_name_and_can_be_reached(show: Show) -> None:
     shown = show()
     given(shown, "bundle.zip", rotated(handing_over(9)))
