@@ -9,11 +9,13 @@ import hashlib
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from small_log import (
     ANNA,
     ANNA_LEFT,
+    AT,
     BORIS,
     ERASURE,
     GONE,
@@ -86,6 +88,9 @@ def sent(number: int, who: Line, minute: int, **facts: Any) -> Sealed:
     return Sealed(payload={name: value for name, value in about.items() if value is not None})
 
 
+SEALED_AT = AT + timedelta(minutes=57)
+
+
 def sealed(number: int, *sends: Sealed, **facts: Any) -> Line:
     counts: dict[str, int] = {}
     for each in sends:
@@ -95,11 +100,14 @@ def sealed(number: int, *sends: Sealed, **facts: Any) -> Line:
         "counts": counts,
         "occurrence": "e" * 32,
         "purpose": "news",
+        "ended": "2026-11-24T12:56:00.000Z",
         "root": merkle.root(each.leaf for each in sends).hex(),
         "size": len(sends),
+        "started": "2026-11-24T12:00:00.000Z",
         **facts,
     }
-    return line(number, "occurrence.sealed", payload, deliveries=sends)
+    seal = line(number, "occurrence.sealed", payload, deliveries=sends)
+    return replace(seal, at=SEALED_AT)
 
 
 HONEST_SENDS = (
@@ -108,7 +116,8 @@ HONEST_SENDS = (
     sent(3, ALSO, 3, state="suppressed", reason="withdrawn", message_id=None),
     sent(4, YES, 10, subject=None, consent_entry=None, message_id=None),
 )
-SENT_LOG = (TEXT, YES, ALSO, NO, sealed(4, *HONEST_SENDS), sealed(5))
+BEFORE_SEALS = (TEXT, YES, ALSO, NO, line(9, "subject.erased", {"erasure": "00"}))
+SENT_LOG = (*BEFORE_SEALS, sealed(4, *HONEST_SENDS), sealed(5, occurrence="f" * 32))
 FALSE_SENDS = {
     "after the end": (sent(1, ALSO, 30),),
     "while leaving": (sent(1, ALSO, 3),),
@@ -247,11 +256,11 @@ def broken_bundles() -> Iterator[tuple[str, Case]]:
     for name, (lines, _) in FALSE_LOGS.items():
         yield name, Case(small(files_of(lines)))
     for name, sends in FALSE_SENDS.items():
-        yield f"a send {name}", Case(small(files_of((*SENT_LOG[:4], sealed(4, *sends)))))
+        yield f"a send {name}", Case(small(files_of((*BEFORE_SEALS, sealed(4, *sends)))))
     for name, facts in FALSE_SEALS.items():
         yield (
             f"a seal with another {name}",
-            Case(small(files_of((*SENT_LOG[:4], sealed(4, *HONEST_SENDS, **facts))))),
+            Case(small(files_of((*BEFORE_SEALS, sealed(4, *HONEST_SENDS, **facts))))),
         )
     yield from changed_tables()
     yield from changed_lines()
