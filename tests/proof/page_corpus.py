@@ -8,7 +8,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -31,7 +31,9 @@ from small_log import (
     files_of,
     head_of,
     line,
+    notice_facts,
     packed,
+    published,
     root_of,
     signed,
 )
@@ -47,7 +49,7 @@ from test_tampering import (
     swap,
 )
 
-from bot.proof import archive, bundle, canonical, checkpoint, entry, keychain, merkle, note
+from bot.proof import archive, bundle, canonical, checkpoint, delivery, entry, keychain, merkle, note
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.keychain import Lost
 
@@ -135,6 +137,12 @@ FALSE_SENDS = {
     "twice": (sent(1, YES, 10), sent(1, YES, 10)),
     "in no form": (sent(1, YES, 10, more="x"),),
     "at no time": (sent(1, YES, 10, time="today"),),
+    "on a day that never was": (sent(1, YES, 10, time="2026-11-31T12:10:30.000Z"),),
+    "before the start": (sent(1, YES, 10, time="2026-11-24T11:58:59.999Z"),),
+    "at the start": (sent(1, YES, 10, time="2026-11-24T11:59:00.000Z"),),
+    "after the seal": (sent(1, YES, 10, time="2026-11-24T12:58:00.001Z"),),
+    "at the seal": (sent(1, ALSO, 58, time="2026-11-24T12:58:00.000Z"),),
+    "doubt after the seal": (sent(1, YES, 59, state="uncertain"),),
 }
 FALSE_SEALS: dict[str, dict[str, Any]] = {
     "size": {"size": 3},
@@ -144,7 +152,64 @@ FALSE_SEALS: dict[str, dict[str, Any]] = {
     "counts in no form": {"counts": {"sent": "4"}},
     "no counts": {"counts": None},
     "purpose": {"purpose": "other"},
+    "start": {"started": "2026-11-24"},
+    "start that never was": {"started": "2026-11-24T24:00:00.000Z"},
+    "start of no text": {"started": 7},
+    "end": {"ended": "2026-11-24T12:60:00.000Z"},
+    "no start": {"started": None},
 }
+
+NO_TIMES = (
+    "2026-02-29T12:00:00.000Z",
+    "2026-11-31T12:00:00.000Z",
+    "2026-13-01T12:00:00.000Z",
+    "2026-00-01T12:00:00.000Z",
+    "2026-11-00T12:00:00.000Z",
+    "2026-11-24T24:00:00.000Z",
+    "2026-11-24T12:60:00.000Z",
+    "2026-11-24T12:00:60.000Z",
+    "0000-11-24T12:00:00.000Z",
+)
+"""In the form of a time, and on no calendar or clock."""
+REAL_TIMES = ("2024-02-29T23:59:59.999Z", "2000-02-29T00:00:00.000Z", "0001-01-01T00:00:00.000Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated(Line):
+    """A line whose entry says a time that no clock can show."""
+
+    time: str
+
+    @property
+    def entry(self) -> entry.Entry:
+        built = entry.build(
+            entry_type=self.type,
+            entry_id=self.id,
+            at=AT,
+            commitment=entry.commitment(self.salt, self.payload),
+        )
+        hashed = built.replace(entry.rfc3339(AT).encode(), self.time.encode())
+        facts = canonical.parse(hashed)
+        return entry.Entry(self.type, self.id, self.time, facts["commit"], hashed)
+
+
+def dated(each: Line, time: str) -> Line:
+    return Dated(
+        type=each.type, payload=each.payload, id=each.id, salt=each.salt, at=each.at, time=time
+    )
+
+
+def closed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Close every delivery, as the operator can."""
+    lines = []
+    for raw in files[bundle.DELIVERIES].splitlines():
+        facts = canonical.parse(raw)
+        if "payload" in facts:
+            leaf = delivery.leaf(bytes.fromhex(facts["salt"]), facts["payload"])
+            facts = {"index": facts["index"], "leaf": leaf.hex()}
+        lines.append(canonical.canonical_bytes(facts) + b"\n")
+    return {**files, bundle.DELIVERIES: b"".join(lines)}
+
 
 NEW_SEED = b"new".ljust(32, b".")
 NEW_KEY = note.verifier_key(ORIGIN, NEW_SEED)
@@ -262,11 +327,113 @@ def broken_bundles() -> Iterator[tuple[str, Case]]:
             f"a seal with another {name}",
             Case(small(files_of((*BEFORE_SEALS, sealed(4, *HONEST_SENDS, **facts))))),
         )
+    yield from closures()
+    yield from false_times()
+    yield from false_consents()
     yield from changed_tables()
     yield from changed_lines()
     yield from changed_manifests()
     yield from changed_keys()
     yield from changed_archives()
+
+
+NOBODY = {"subject": None, "consent_entry": None, "message_id": None}
+
+
+def closures() -> Iterator[tuple[str, Case]]:
+    """What is closed, with and without an entry that explains it."""
+    swept = line(9, "staff.privacy_swept", {"rows": 1})
+    added = line(9, "staff.added", {"account": "1"})
+    gone = consent(3, "withdrawn", OTHER, TEXT, previous=ALSO, is_erased=True)
+    for name, lines in {
+        "closed": (TEXT, YES, ALSO, gone),
+        "closed, then another entry": (TEXT, YES, ALSO, gone, added),
+        "closed, then an erasure": (TEXT, YES, ALSO, gone, ERASURE),
+        "closed, then a sweep": (TEXT, YES, ALSO, gone, swept),
+        "closed after an erasure": (TEXT, YES, ALSO, ERASURE, gone),
+        "closed before and after": (TEXT, YES, replace(ALSO, is_erased=True), ERASURE, gone),
+    }.items():
+        for selection in ({}, {"purpose": "news"}, {"form": "public"}):
+            data = small(files_of(lines, selection=selection))
+            yield f"{name}, {selection}", Case(data)
+    sends = (sent(1, YES, 10), sent(2, ALSO, 2))
+    seal = sealed(4, *sends)
+    for name, lines in {
+        "without an erasure": (TEXT, YES, ALSO, NO, seal),
+        "before an erasure": (TEXT, YES, ALSO, NO, seal, ERASURE),
+        "before a sweep": (TEXT, YES, ALSO, NO, seal, swept),
+        "after an erasure": (TEXT, YES, ALSO, NO, ERASURE, seal),
+    }.items():
+        for selection in ({}, {"subjects": WHO}, {"form": "public"}):
+            files = files_of(lines, selection=selection)
+            yield f"closed sends {name}, {selection}", Case(small(closed(files)))
+            unlisted = {**files, bundle.DELIVERIES: b""}
+            yield f"unlisted sends {name}, {selection}", Case(small(unlisted))
+    for name, lines in {
+        "without an erasure": (TEXT, YES, ALSO),
+        "before an erasure": (TEXT, YES, ALSO),
+        "after a sweep": (TEXT, YES, ALSO, swept),
+        "after an erasure": (TEXT, YES, ALSO, ERASURE),
+    }.items():
+        rest = (ERASURE,) if name == "before an erasure" else ()
+        for state in ("sent", "uncertain", "suppressed"):
+            nobody = sealed(5, sent(1, YES, 10, state=state, **NOBODY))
+            data = small(files_of((*lines, nobody, *rest)))
+            yield f"{state} to nobody {name}", Case(data)
+    for at in range(1, 5):  # what explains it may be what was removed
+        kept = (TEXT, YES, gone, ERASURE, sealed(4, sent(1, YES, 10, **NOBODY)))
+        other = files_of((*kept[:at], *kept[at + 1 :]))
+        leaves = files_of(kept)[bundle.LEAVES]
+        yield f"{at} removed around a closure", Case(small({**other, bundle.LEAVES: leaves}))
+
+
+def false_times() -> Iterator[tuple[str, Case]]:
+    for time in (*NO_TIMES, *REAL_TIMES):
+        yield f"an entry of {time}", Case(small(files_of((TEXT, YES, dated(ALSO, time)))))
+        yield f"made at {time}", Case(packed(signed(FILES | PAGES, created=time)))
+        for end in ("from", "to"):
+            chosen = {end: time}
+            yield f"{end} {time}", Case(packed(signed(FILES | PAGES, selection=chosen)))
+        until = consent(1, "granted", WHO, TEXT, expires=time)
+        yield f"expires {time}", Case(small(files_of((TEXT, until))))
+        sends = (TEXT, until, sealed(4, sent(1, until, 10)))
+        yield f"a send, expires {time}", Case(small(files_of(sends)))
+        seal = sealed(4, sent(1, YES, 10, time=time))
+        yield f"a send of {time}", Case(small(files_of((TEXT, YES, seal))))
+        for name in ("started", "ended"):
+            seal = sealed(4, sent(1, YES, 10), **{name: time})
+            yield f"{name} {time}", Case(small(files_of((TEXT, YES, seal))))
+        post = canonical.canonical_bytes({**POST, "date": time}) + b"\n"
+        files = {**files_of(checkpoints=(1, 2, 5)), bundle.STAMPS: post}
+        yield f"a post of {time}", Case(small(files))
+
+
+def false_consents() -> Iterator[tuple[str, Case]]:
+    notice = published(0, notice_facts(kind="processing"))
+    allowed = consent(1, "granted", WHO, notice)
+    for state in ("sent", "uncertain", "suppressed", "failed"):
+        seal = sealed(4, sent(1, allowed, 10, state=state))
+        yield f"{state} under processing", Case(small(files_of((notice, allowed, seal))))
+    for event in ("granted", "confirmed", "refused", "withdrawn", "imported"):
+        told = consent(1, event, WHO, TEXT, method="import", shown=None, shown_sha256=None)
+        yield f"{event} by import", Case(small(files_of((TEXT, told))))
+        seal = sealed(4, sent(1, told, 10))
+        yield f"a send, {event} by import", Case(small(files_of((TEXT, told, seal))))
+    first, again = sealed(4, sent(1, YES, 10)), sealed(5, sent(2, YES, 11))
+    yield "an occurrence sealed twice", Case(small(files_of((TEXT, YES, first, again))))
+    for occurrence in ("e" * 32, "f" * 32):
+        again = sealed(5, sent(1, YES, 11, occurrence=occurrence), occurrence=occurrence)
+        data = small(files_of((TEXT, YES, first, again)))
+        yield f"a delivery in two seals, {occurrence}", Case(data)
+    for started in ("12:02:59", "12:03:00", "12:03:01"):
+        doubt = sent(1, ALSO, 30, state="uncertain", message_id=None)
+        seal = sealed(4, doubt, started=f"2026-11-24T{started}.000Z")
+        data = small(files_of((*BEFORE_SEALS, seal)))
+        yield f"doubt, started at {started}", Case(data)
+    doubt = sent(1, YES, 55, state="uncertain", message_id=None)
+    for started in ("12:49:59", "12:50:00", "12:50:01"):
+        seal = sealed(4, doubt, started=f"2026-11-24T{started}.000Z")
+        yield f"doubt after expiry, started {started}", Case(small(files_of((TEXT, YES, seal))))
 
 
 def changed_lines() -> Iterator[tuple[str, Case]]:
