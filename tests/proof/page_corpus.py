@@ -721,3 +721,69 @@ def cases() -> dict[str, Case]:
         for name, case in kind():
             found[f"{kind.__name__}: {name}"] = case
     return found
+
+
+# --- files that are held against each other ---------------------------------------------------
+
+LAST_SEED = b"last".ljust(32, b".")
+LAST_ORIGIN = f"{ORIGIN}/2"
+LAST_KEY = note.verifier_key(LAST_ORIGIN, LAST_SEED)
+
+
+def loss_by(seed: bytes, size: int) -> Line:
+    """The holder of a key says that a log of this size was lost, and goes on under another name."""
+    lost = Lost(origin=ORIGIN, size=size, root=b"\1" * 32)
+    facts = {
+        "lost": {"origin": ORIGIN, "root": lost.root.hex(), "size": size},
+        "new": str(LAST_KEY),
+        "note": note.sign(keychain.change_text(LAST_KEY, lost), ORIGIN, seed),
+        "old": str(note.verifier_key(ORIGIN, seed)),
+        "software": "assent",
+    }
+    return line(10, "key.changed", facts)
+
+
+def continued(*lines: Line) -> bytes:
+    return packed(files_of(lines, seed=LAST_SEED, origin=LAST_ORIGIN))
+
+
+def pairs() -> dict[str, tuple[bytes, bytes]]:
+    """Two files each, that hold by themselves."""
+    left, whole, other = proof_of(ANNA_LEFT), small(files_of()), "other.example/log"
+    fresh = small(files_of((TEXT, ANNA, BORIS), seed=NEW_SEED), NEW_SEED)
+    strange = packed(files_of((TEXT, ANNA, BORIS), origin=other))
+    handed = small(files_of((*LOG, handing_over(8)), seed=NEW_SEED), NEW_SEED)
+    again = handing_over(8)
+    later = (*LOG, again, BORIS_AGAIN)
+    # The key had changed at entry 6 before the end was lost; the change is written again at 3.
+    went_on = continued(*LOG[:3], again, loss_by(NEW_SEED, 7), BORIS_AGAIN)
+    found = {
+        "a proof, a log of a fresh key": (left, fresh),
+        "a bundle, a log of a fresh key": (whole, fresh),
+        "a proof, a log of another": (left, strange),
+        "a bundle, a log of another": (whole, strange),
+        "a proof, a log that was handed over": (left, handed),
+        "a bundle, a log that was handed over": (whole, handed),
+        "a proof of the new key, a log of the old": (
+            proof_of(ANNA, later, checkpoint=head_of(later, NEW_SEED), key=NEW_KEY),
+            whole,
+        ),
+    }
+    for name, one in {
+        "a lost proof": left,
+        "a lost bundle": whole,
+        "a lost bundle of the new key": handed,
+        "a kept proof": proof_of(ANNA, LOG[:3]),
+        "a kept bundle": small(files_of(LOG[:3])),
+        "a bundle up to the change": small(files_of(LOG[:5])),
+        "another log": small(files_of((TEXT, BORIS, ANNA))),
+        "another log, lost": small(files_of((TEXT, BORIS, ANNA, *LOG[3:]))),
+    }.items():
+        found[f"{name}, and a log after a change and a loss"] = (one, went_on)
+        for size in (4, 5, 6):
+            after = continued(*LOG[:3], loss_by(SEED, size), BORIS_AGAIN)
+            found[f"{name}, and a log after a loss of {size}"] = (one, after)
+    longer = continued(*LOG[:3], again, loss_by(NEW_SEED, 5), BORIS_AGAIN)
+    found["more than is said to be lost"] = (whole, longer)
+    found["a proof of more than is said to be lost"] = (left, longer)
+    return found

@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from page_corpus import POST, SENT_LOG, Case, cases, handing_over, many_answers, rotated, small
+from page_corpus import (
+    POST,
+    SENT_LOG,
+    Case,
+    cases,
+    handing_over,
+    many_answers,
+    pairs,
+    rotated,
+    small,
+)
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from small_log import (
     ANNA,
@@ -27,7 +37,7 @@ from small_log import (
 from test_proof_file import PROOF, proof_of
 from test_tampering import CHECKED_AGAINST_ENTRIES, TINY, TINY_ZIP
 
-from bot.proof import bundle, canonical, note, verifier
+from bot.proof import bundle, canonical, comparison, note, verifier
 from bot.proof.errors import ProofError
 from bot.proof.notice import shown_sha256
 from bot.proof.page import SOURCE, page
@@ -189,8 +199,8 @@ def test_it_says_of_a_good_file_what_the_command_says(show: Show, tmp_path: Path
 OTHER_ANSWER = consent(1, "granted", "dora", TEXT)
 OTHER_LOG = (TEXT, OTHER_ANSWER, *(published(number, notice_facts()) for number in range(2, 6)))
 TOGETHER_TOLD = (
-    ((small(files_of(LOG[:4])), small(files_of())), "valid", ""),
-    ((small(files_of()), small(files_of(LOG[:4]))), "valid", ""),
+    ((small(files_of(LOG[:5])), small(files_of())), "valid", ""),
+    ((small(files_of()), small(files_of(LOG[:5]))), "valid", ""),
     ((PROOF, small(files_of())), "valid", ""),
     ((head_of(LOG[:3]).encode(), small(files_of())), "valid", ""),
     ((head_of(LOG).encode(), PROOF), "valid", ""),
@@ -212,6 +222,28 @@ def test_two_files_are_held_against_each_other(show: Show) -> None:
         assert told["verdict"] == verdict, told
         assert says in "\n".join(told["failures"])
         assert bool(told["agreements"]) is (verdict == "valid")
+
+
+def compared_by_command(files: Sequence[bytes], folder: Path) -> tuple[str, list[str]]:
+    paths = [folder / str(at) for at in range(len(files))]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    reports = [verifier.verify_file(path) for path in paths]
+    assert [report.failures for report in reports] == [[], []]
+    found = comparison.compare(reports)
+    return ("valid" if found.ok else "fails"), found.failures
+
+
+def test_it_compares_two_files_as_the_command_does(show: Show, tmp_path: Path) -> None:
+    shown, found, verdicts = show(), [], []
+    for name, files in pairs().items():
+        told = shown.evaluate(TOGETHER, [base64.b64encode(each).decode() for each in files])
+        verdict, failures = compared_by_command(files, tmp_path)
+        verdicts.append(verdict)
+        if told["verdict"] != verdict or named(failures) != named(told["failures"]):
+            found.append(f"{name}: {verdict} {failures}, {told}")
+    assert found == []
+    assert set(verdicts) == {"valid", "fails"}
 
 
 # --- where it cannot check --------------------------------------------------------------------
