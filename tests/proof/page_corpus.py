@@ -756,7 +756,7 @@ def pairs() -> dict[str, tuple[bytes, bytes]]:
     again = handing_over(8)
     later = (*LOG, again, BORIS_AGAIN)
     # The key had changed at entry 6 before the end was lost; the change is written again at 3.
-    went_on = continued(*LOG[:3], again, loss_by(NEW_SEED, 7), BORIS_AGAIN)
+    went_on = continued(*LOG[:3], again, loss_by(NEW_SEED, 8), BORIS_AGAIN)
     found = {
         "a proof, a log of a fresh key": (left, fresh),
         "a bundle, a log of a fresh key": (whole, fresh),
