@@ -49,7 +49,17 @@ from test_tampering import (
     swap,
 )
 
-from bot.proof import archive, bundle, canonical, checkpoint, delivery, entry, keychain, merkle, note
+from bot.proof import (
+    archive,
+    bundle,
+    canonical,
+    checkpoint,
+    delivery,
+    entry,
+    keychain,
+    merkle,
+    note,
+)
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.keychain import Lost
 
@@ -630,6 +640,14 @@ def proofs() -> Iterator[tuple[str, Case]]:
         yield f"proof of {each.id}", Case(proof_of(each))
     yield "own key", Case(PROOF, None)
     yield "thief's key", Case(PROOF, note.verifier_key(ORIGIN, THIEF))
+    for name, each in {
+        "a consent by import": ANNA.saying(method="import"),
+        "an import": replace(
+            ANNA.saying(event="imported", method="import"), type="consent.imported"
+        ),
+        "a time that never was": dated(ANNA, NO_TIMES[0]),
+    }.items():
+        yield name, Case(proof_of(each, (TEXT, each, BORIS)))
     for name, false in FALSE_LINES.items():
         yield name, Case(proof_of(false, (TEXT, false, BORIS)))
     values: tuple[Any, ...] = (None, "x", "", [], {}, 7, True, [{}], f" {KEY}", "\u00e9", "ab" * 32)
