@@ -100,9 +100,6 @@ def sent(number: int, who: Line, minute: int, **facts: Any) -> Sealed:
     return Sealed(payload={name: value for name, value in about.items() if value is not None})
 
 
-SEALED_AT = AT + timedelta(minutes=57)
-
-
 def sealed(number: int, *sends: Sealed, **facts: Any) -> Line:
     counts: dict[str, int] = {}
     for each in sends:
@@ -112,14 +109,20 @@ def sealed(number: int, *sends: Sealed, **facts: Any) -> Line:
         "counts": counts,
         "occurrence": "e" * 32,
         "purpose": "news",
-        "ended": "2026-11-24T12:56:00.000Z",
         "root": merkle.root(each.leaf for each in sends).hex(),
         "size": len(sends),
-        "started": "2026-11-24T12:00:00.000Z",
         **facts,
     }
-    seal = line(number, "occurrence.sealed", payload, deliveries=sends)
-    return replace(seal, at=SEALED_AT)
+    return line(number, "occurrence.sealed", payload, deliveries=sends)
+
+
+SEALED_AT = AT + timedelta(minutes=57)
+
+
+def ran(number: int, *sends: Sealed, **facts: Any) -> Line:
+    """Seal an occurrence that ran from 12:00 to 12:56."""
+    times = {"started": "2026-11-24T12:00:00.000Z", "ended": "2026-11-24T12:56:00.000Z"}
+    return replace(sealed(number, *sends, **{**times, **facts}), at=SEALED_AT)
 
 
 HONEST_SENDS = (
@@ -128,8 +131,9 @@ HONEST_SENDS = (
     sent(3, ALSO, 3, state="suppressed", reason="withdrawn", message_id=None),
     sent(4, YES, 10, subject=None, consent_entry=None, message_id=None),
 )
-BEFORE_SEALS = (TEXT, YES, ALSO, NO, line(9, "subject.erased", {"erasure": "00"}))
-SENT_LOG = (*BEFORE_SEALS, sealed(4, *HONEST_SENDS), sealed(5, occurrence="f" * 32))
+GONE_ONE = line(50, "subject.erased", {"erasure": "00"})
+SENDERS = (TEXT, YES, ALSO, NO, GONE_ONE)
+SENT_LOG = (*SENDERS, sealed(60, *HONEST_SENDS), sealed(61, occurrence="f" * 32))
 FALSE_SENDS = {
     "after the end": (sent(1, ALSO, 30),),
     "while leaving": (sent(1, ALSO, 3),),
@@ -331,11 +335,11 @@ def broken_bundles() -> Iterator[tuple[str, Case]]:
     for name, (lines, _) in FALSE_LOGS.items():
         yield name, Case(small(files_of(lines)))
     for name, sends in FALSE_SENDS.items():
-        yield f"a send {name}", Case(small(files_of((*BEFORE_SEALS, sealed(4, *sends)))))
+        yield f"a send {name}", Case(small(files_of((*SENDERS, ran(4, *sends)))))
     for name, facts in FALSE_SEALS.items():
         yield (
             f"a seal with another {name}",
-            Case(small(files_of((*BEFORE_SEALS, sealed(4, *HONEST_SENDS, **facts))))),
+            Case(small(files_of((*SENDERS, ran(4, *HONEST_SENDS, **facts))))),
         )
     yield from closures()
     yield from false_times()
@@ -367,7 +371,7 @@ def closures() -> Iterator[tuple[str, Case]]:
             data = small(files_of(lines, selection=selection))
             yield f"{name}, {selection}", Case(data)
     sends = (sent(1, YES, 10), sent(2, ALSO, 2))
-    seal = sealed(4, *sends)
+    seal = ran(4, *sends)
     for name, lines in {
         "without an erasure": (TEXT, YES, ALSO, NO, seal),
         "before an erasure": (TEXT, YES, ALSO, NO, seal, ERASURE),
@@ -387,11 +391,11 @@ def closures() -> Iterator[tuple[str, Case]]:
     }.items():
         rest = (ERASURE,) if name == "before an erasure" else ()
         for state in ("sent", "uncertain", "suppressed"):
-            nobody = sealed(5, sent(1, YES, 10, state=state, **NOBODY))
+            nobody = ran(5, sent(1, YES, 10, state=state, **NOBODY))
             data = small(files_of((*lines, nobody, *rest)))
             yield f"{state} to nobody {name}", Case(data)
     for at in range(1, 5):  # what explains it may be what was removed
-        kept = (TEXT, YES, gone, ERASURE, sealed(4, sent(1, YES, 10, **NOBODY)))
+        kept = (TEXT, YES, gone, ERASURE, ran(4, sent(1, YES, 10, **NOBODY)))
         other = files_of((*kept[:at], *kept[at + 1 :]))
         leaves = files_of(kept)[bundle.LEAVES]
         yield f"{at} removed around a closure", Case(small({**other, bundle.LEAVES: leaves}))
@@ -406,12 +410,12 @@ def false_times() -> Iterator[tuple[str, Case]]:
             yield f"{end} {time}", Case(packed(signed(FILES | PAGES, selection=chosen)))
         until = consent(1, "granted", WHO, TEXT, expires=time)
         yield f"expires {time}", Case(small(files_of((TEXT, until))))
-        sends = (TEXT, until, sealed(4, sent(1, until, 10)))
+        sends = (TEXT, until, ran(4, sent(1, until, 10)))
         yield f"a send, expires {time}", Case(small(files_of(sends)))
-        seal = sealed(4, sent(1, YES, 10, time=time))
+        seal = ran(4, sent(1, YES, 10, time=time))
         yield f"a send of {time}", Case(small(files_of((TEXT, YES, seal))))
         for name in ("started", "ended"):
-            seal = sealed(4, sent(1, YES, 10), **{name: time})
+            seal = ran(4, sent(1, YES, 10), **{name: time})
             yield f"{name} {time}", Case(small(files_of((TEXT, YES, seal))))
         post = canonical.canonical_bytes({**POST, "date": time}) + b"\n"
         files = {**files_of(checkpoints=(1, 2, 5)), bundle.STAMPS: post}
@@ -422,27 +426,27 @@ def false_consents() -> Iterator[tuple[str, Case]]:
     notice = published(0, notice_facts(kind="processing"))
     allowed = consent(1, "granted", WHO, notice)
     for state in ("sent", "uncertain", "suppressed", "failed"):
-        seal = sealed(4, sent(1, allowed, 10, state=state))
+        seal = ran(4, sent(1, allowed, 10, state=state))
         yield f"{state} under processing", Case(small(files_of((notice, allowed, seal))))
     for event in ("granted", "confirmed", "refused", "withdrawn", "imported"):
         told = consent(1, event, WHO, TEXT, method="import", shown=None, shown_sha256=None)
         yield f"{event} by import", Case(small(files_of((TEXT, told))))
-        seal = sealed(4, sent(1, told, 10))
+        seal = ran(4, sent(1, told, 10))
         yield f"a send, {event} by import", Case(small(files_of((TEXT, told, seal))))
-    first, again = sealed(4, sent(1, YES, 10)), sealed(5, sent(2, YES, 11))
+    first, again = ran(4, sent(1, YES, 10)), ran(5, sent(2, YES, 11))
     yield "an occurrence sealed twice", Case(small(files_of((TEXT, YES, first, again))))
     for occurrence in ("e" * 32, "f" * 32):
-        again = sealed(5, sent(1, YES, 11, occurrence=occurrence), occurrence=occurrence)
+        again = ran(5, sent(1, YES, 11, occurrence=occurrence), occurrence=occurrence)
         data = small(files_of((TEXT, YES, first, again)))
         yield f"a delivery in two seals, {occurrence}", Case(data)
     for started in ("12:02:59", "12:03:00", "12:03:01"):
         doubt = sent(1, ALSO, 30, state="uncertain", message_id=None)
-        seal = sealed(4, doubt, started=f"2026-11-24T{started}.000Z")
-        data = small(files_of((*BEFORE_SEALS, seal)))
+        seal = ran(4, doubt, started=f"2026-11-24T{started}.000Z")
+        data = small(files_of((*SENDERS, seal)))
         yield f"doubt, started at {started}", Case(data)
     doubt = sent(1, YES, 55, state="uncertain", message_id=None)
     for started in ("12:49:59", "12:50:00", "12:50:01"):
-        seal = sealed(4, doubt, started=f"2026-11-24T{started}.000Z")
+        seal = ran(4, doubt, started=f"2026-11-24T{started}.000Z")
         yield f"doubt after expiry, started {started}", Case(small(files_of((TEXT, YES, seal))))
 
 
