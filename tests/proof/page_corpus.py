@@ -108,7 +108,9 @@ HONEST_SENDS = (
     sent(3, ALSO, 3, state="suppressed", reason="withdrawn", message_id=None),
     sent(4, YES, 10, subject=None, consent_entry=None, message_id=None),
 )
-SENT_LOG = (TEXT, YES, ALSO, NO, sealed(4, *HONEST_SENDS), sealed(5))
+GONE_ONE = line(50, "subject.erased", {"erasure": "00"})
+SENDERS = (TEXT, YES, ALSO, NO, GONE_ONE)
+SENT_LOG = (*SENDERS, sealed(60, *HONEST_SENDS), sealed(61, occurrence="f" * 32))
 FALSE_SENDS = {
     "after the end": (sent(1, ALSO, 30),),
     "while leaving": (sent(1, ALSO, 3),),
@@ -247,11 +249,11 @@ def broken_bundles() -> Iterator[tuple[str, Case]]:
     for name, (lines, _) in FALSE_LOGS.items():
         yield name, Case(small(files_of(lines)))
     for name, sends in FALSE_SENDS.items():
-        yield f"a send {name}", Case(small(files_of((*SENT_LOG[:4], sealed(4, *sends)))))
+        yield f"a send {name}", Case(small(files_of((*SENDERS, sealed(60, *sends)))))
     for name, facts in FALSE_SEALS.items():
         yield (
             f"a seal with another {name}",
-            Case(small(files_of((*SENT_LOG[:4], sealed(4, *HONEST_SENDS, **facts))))),
+            Case(small(files_of((*SENDERS, sealed(60, *HONEST_SENDS, **facts))))),
         )
     yield from changed_tables()
     yield from changed_lines()
