@@ -51,8 +51,10 @@ SELECT seal.number, found.first, seal.occurrence FROM seal JOIN (
 ORDER BY seal.number
 """
 LISTED_TWICE: Final = """
-SELECT max(seal), id, min(seal) FROM delivery GROUP BY id HAVING min(seal) < max(seal)
-ORDER BY max(seal), id
+SELECT DISTINCT delivery.seal, delivery.id, found.first FROM delivery JOIN (
+    SELECT id, min(seal) AS first FROM delivery GROUP BY id HAVING min(seal) < max(seal)
+) AS found ON found.id = delivery.id AND delivery.seal > found.first
+ORDER BY delivery.seal, delivery.id
 """
 ENDED: Final = f"""
 CREATE TABLE ending (
@@ -196,7 +198,7 @@ class Ledger:
         yield from self._database.execute(SEALED_TWICE)
 
     def listed_twice(self) -> Iterator[tuple[int, str, int]]:
-        """Find opened deliveries that two seals have: the last, the id, the first."""
+        """Find opened deliveries that an earlier seal has: where, the id, where first."""
         yield from self._database.execute(LISTED_TWICE)
 
     def broken_chains(self) -> Iterator[tuple[int, str | None, str | None]]:

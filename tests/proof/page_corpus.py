@@ -439,6 +439,10 @@ def false_consents() -> Iterator[tuple[str, Case]]:
         again = ran(5, sent(1, YES, 11, occurrence=occurrence), occurrence=occurrence)
         data = small(files_of((TEXT, YES, first, again)))
         yield f"a delivery in two seals, {occurrence}", Case(data)
+    third = ran(6, sent(1, YES, 11, occurrence="d" * 32), occurrence="d" * 32)
+    again = ran(5, sent(1, YES, 11, occurrence="f" * 32), occurrence="f" * 32)
+    data = small(files_of((TEXT, YES, first, again, third)))
+    yield "a delivery in three seals", Case(data)
     for started in ("12:02:59", "12:03:00", "12:03:01"):
         doubt = sent(1, ALSO, 30, state="uncertain", message_id=None)
         seal = ran(4, doubt, started=f"2026-11-24T{started}.000Z")
