@@ -56,11 +56,13 @@ def export(
     """Write the consent log to a file. The export itself is recorded in the log."""
     if is_public and (purpose_id is not None or people):
         raise click.UsageError("--public opens nobody; leave out --purpose and --subject")
+    if any(not _is_text(person) for person in people):
+        raise click.BadParameter("not text in UTF-8", param_hint="--subject")
     settings = load_settings(for_run=False)
     log_to(settings)
     selection = Selection(
-        start=_instant(start, settings.zone, days=0),
-        end=_instant(end, settings.zone, days=1),
+        start=_instant(start, settings.zone, "--from", days=0),
+        end=_instant(end, settings.zone, "--to", days=1),
         purpose_id=None if purpose_id is None else commands.as_purpose_id(purpose_id),
         is_public=is_public,
     )
@@ -70,12 +72,24 @@ def export(
     click.echo(f"{out}: {lines} consent events", err=True)
 
 
-def _instant(given: datetime | date | None, zone: ZoneInfo, *, days: int) -> datetime | None:
+def _instant(
+    given: datetime | date | None, zone: ZoneInfo, option: str, *, days: int
+) -> datetime | None:
     """Return where a day begins, or the next one where it ends."""
-    if given is None or isinstance(given, datetime):
-        return given
-    day = given + timedelta(days=days)
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+    if given is None:
+        return None
+    try:
+        if isinstance(given, datetime):
+            return given.astimezone(UTC)
+        day = given + timedelta(days=days)
+        return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+    except OverflowError as error:
+        raise click.BadParameter("the calendar ends there", param_hint=option) from error
+
+
+def _is_text(given: str) -> bool:
+    """Whether no bytes of an argument were left undecoded."""
+    return all(not "\ud800" <= character <= "\udfff" for character in given)
 
 
 def _by_name(out: Path) -> Format:
@@ -111,7 +125,7 @@ def verify(files: tuple[Path, ...], key_text: str | None, roots_file: Path | Non
         try:
             report = verifier.verify_file(path, trusted, roots, known)
         except ProofError as error:
-            click.echo(f"{path}: {error}", err=True)
+            click.echo(_plain(f"{path}: {error}"), err=True)
             worst = CANNOT
             continue
         reports.append(report)
@@ -154,7 +168,15 @@ def _told(report: Report) -> str:
     lines += _whose(report)
     lines.append("  not proven:")
     lines += [f"    - {line}" for line in report.not_proven]
-    return "\n".join(lines)
+    return "\n".join(map(_plain, lines))
+
+
+def _plain(text: str) -> str:
+    """Write what others wrote in one line: nothing in it moves a cursor or hides words."""
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape", "backslashreplace").decode()
+        for each in text
+    )
 
 
 def _whose(report: Report) -> list[str]:
@@ -181,4 +203,5 @@ def _together(found: comparison.Comparison) -> list[str]:
     lines += [f"  ! {remark}" for remark in found.remarks]
     if not lines:
         return []
-    return ["together: " + ("no contradiction" if found.ok else "THEY CONTRADICT"), *lines]
+    outcome = "no contradiction" if found.ok else "THEY CONTRADICT"
+    return [f"together: {outcome}", *map(_plain, lines)]

@@ -6,7 +6,8 @@ from typing import Any, Final
 from bot.proof import bundle, canonical, checkpoint, entry, note, notice, proof_file
 from bot.proof.alignment import Alignment
 from bot.proof.checkpoint import Checkpoint
-from bot.proof.deliveries import Deliveries, check_consents
+from bot.proof.closures import Closures
+from bot.proof.deliveries import Deliveries
 from bot.proof.entry import Entry
 from bot.proof.errors import Contradiction, OtherFormat, ProofError, UnusableFile
 from bot.proof.keychain import KeyChain, read_change
@@ -17,6 +18,7 @@ from bot.proof.notice import Notice, ShownHashes
 from bot.proof.payload import (
     ALWAYS_OPEN,
     CONSENT,
+    EXPLAINERS,
     KEY_CHANGE,
     PUBLIC,
     PUBLICATION,
@@ -24,6 +26,7 @@ from bot.proof.payload import (
     Choice,
 )
 from bot.proof.report import Report
+from bot.proof.sends import check_sends
 from bot.proof.tables import Tables
 from bot.proof.tree_check import Witnesses, check_tree
 
@@ -113,7 +116,8 @@ class BundleCheck:
         if not isinstance(files, dict) or files.keys() != set(bundle.LISTED):
             raise Contradiction(f"{bundle.MANIFEST} lists other files than there are")
         for name, facts in sorted(files.items()):
-            if facts != {"size": self.members[name].size, "sha256": self.digests[name]}:
+            expected = {"size": self.members[name].size, "sha256": self.digests[name]}
+            if canonical.canonical_bytes(facts) != canonical.canonical_bytes(expected):
                 self.report.fail(f"{name} was changed: its SHA-256 is {self.digests[name]}")
 
     def _read_notices(self) -> None:
@@ -151,7 +155,9 @@ class _Entries:
         self.openings = openings(members.lines(bundle.PAYLOADS))
         self.opening = next(self.openings, None)
         self.tables = Tables(members.lines(bundle.CSV), members.lines(bundle.JSONL), report.fail)
-        self.deliveries = Deliveries(members.lines(bundle.DELIVERIES), self.choice, ledger, report)
+        self.closures = Closures()
+        listed = members.lines(bundle.DELIVERIES)
+        self.deliveries = Deliveries(listed, self.choice, ledger, self.closures, report)
         self.shown = ShownHashes()
         self.has_gaps = False
         """Entries were changed or removed: what refers to them is no fault of its own."""
@@ -196,8 +202,8 @@ class _Entries:
             if opening is not None and opening.number == index:
                 payload = self._opened(read, opening)
                 self.opening = next(self.openings, None)
-            elif read.type in ALWAYS_OPEN:
-                self.report.fail(f"entry {index}: of type {read.type}, but not opened")
+            else:
+                self._keep_closed(index, read)
             if choice.takes(read, payload):
                 tables.check(index, read, None if choice.is_public else payload)
                 if payload is not None and choice.is_public:
@@ -218,8 +224,15 @@ class _Entries:
         if self.report.head is not None and expected < self.report.head.size:
             self._pass_over(self.report.head.size)
 
+    def _keep_closed(self, index: int, read: Entry) -> None:
+        if read.type in ALWAYS_OPEN:
+            self.report.fail(f"entry {index}: of type {read.type}, but not opened")
+        self.closures.see(index, read.type, is_closed=True)
+
     def _opened(self, read: Entry, opening: Opening) -> dict[str, Any] | None:
         index, payload = opening.number, opening.payload
+        if read.type in EXPLAINERS:
+            self.closures.see(index, read.type, is_closed=False)
         try:
             proof_file.check_opening(
                 index,
@@ -240,7 +253,7 @@ class _Entries:
         elif read.type == PUBLICATION:
             self._check_publication(index, read, opened)
         elif read.type == SEAL:
-            self.deliveries.check(index, opened)
+            self.deliveries.check(index, read, opened)
         elif read.type == KEY_CHANGE:
             self._check_change(index, opened)
         return opened
@@ -285,7 +298,20 @@ class _Entries:
                 self.report.fail(
                     f"entry {number}: the previous event should be {expected}, it names {named}"
                 )
-        check_consents(self.ledger, self.report, has_gaps=self.has_gaps)
+        for number, first, occurrence in self.ledger.sealed_twice():
+            self.report.fail(
+                f"entry {number}: occurrence {occurrence} was sealed before, by entry {first}"
+            )
+        for number, delivery_id, first in self.ledger.listed_twice():
+            self.report.fail(f"entry {number}, delivery {delivery_id}: entry {first} sealed it too")
+        check_sends(
+            self.ledger,
+            self.report,
+            explained_from=self.closures.first,
+            has_gaps=self.has_gaps,
+        )
+        if not self.check_.selection and not self.has_gaps:
+            self.closures.finish(self.report)
 
     def _is_unknown(self, entry_id: str | None) -> bool:
         is_id = entry_id is not None and entry.ID.fullmatch(entry_id) is not None

@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.errors import UnusableFile
-from bot.proof.keychain import Change
+from bot.proof.keychain import Lost
 from bot.proof.members import leaves_at
 from bot.proof.merkle import Frontier
 from bot.proof.proof_file import Proof
@@ -68,7 +68,7 @@ def _bundles(one: Report, other: Report, found: Comparison) -> None:
         return
     older, newer = ordered
     lost = _lost_of(older, newer)
-    known = older.size if lost is None else min(older.size, lost.index)
+    known = older.size if lost is None else min(older.size, lost.cut)
     if newer.size < known:
         found.failures.append(
             f"{newer.file} has {newer.size} entries, and the same key signed {older.size} in "
@@ -117,17 +117,32 @@ def _tell_unrelated(one: Report, other: Report, found: Comparison) -> None:
         )
 
 
-def _lost_of(older: Report, newer: Report) -> Change | None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loss:
+    """A loss that a bundle declares."""
+
+    index: int
+    """The entry that declares it."""
+    cut: int
+    """The first entry that was lost."""
+    lost: Lost
+
+
+def _lost_of(older: Report, newer: Report) -> _Loss | None:
     """Return where the newer one says that the end of the older one's log was lost."""
-    changes = [] if newer.keys is None else newer.keys.changes
-    return next((each for each in changes if each.lost and each.old == older.key), None)
+    if newer.keys is None or older.key is None:
+        return None
+    found = newer.keys.loss_after(older.key)
+    if found is None or found[0].lost is None:
+        return None
+    return _Loss(index=found[0].index, cut=found[1], lost=found[0].lost)
 
 
-def _tell_loss(older: Report, newer: Report, change: Change, found: Comparison) -> None:
+def _tell_loss(older: Report, newer: Report, change: _Loss, found: Comparison) -> None:
     lost, head = change.lost, older.head
-    if lost is None or head is None:
+    if head is None:
         return
-    span = f"entries {change.index} to {older.size - 1} of {older.file}"
+    span = f"entries {change.cut} to {older.size - 1} of {older.file}"
     if older.size > lost.size or (older.size == lost.size and head.root != lost.root):
         found.failures.append(
             f"{span} are not in {newer.file}; its entry {change.index} declares another log of "
@@ -156,6 +171,12 @@ def _leaves(bundle: Report, count: int) -> Iterator[bytes]:
 
 def _with_bundle(single: Report, bundle: Report, found: Comparison) -> None:
     """Hold a proof or a checkpoint against a bundle."""
+    if not _knows(bundle, single) and single.proof is not None and single.origin == bundle.origin:
+        found.failures.append(
+            f"{single.file} and {bundle.file} are both of {bundle.origin}, but no change of keys "
+            "leads from the key of one to that of the other"
+        )
+        return
     if not _knows(bundle, single):
         found.remarks.append(
             f"{single.file} is signed by a key that {bundle.file} does not know: not compared"
@@ -164,7 +185,7 @@ def _with_bundle(single: Report, bundle: Report, found: Comparison) -> None:
     lost = _lost_of(single, bundle)
     head, proof = single.head, single.proof
     assert head is not None  # noqa: S101 only files with one are compared
-    length = bundle.size if lost is None else min(bundle.size, lost.index)
+    length = bundle.size if lost is None else min(bundle.size, lost.cut)
     if proof is not None and proof.index < length and not _is_there(single, proof, bundle, found):
         return
     if head.size <= length:
@@ -193,10 +214,10 @@ def _is_there(single: Report, proof: Proof, bundle: Report, found: Comparison) -
 
 
 def _tell_lost_head(
-    single: Report, head: Checkpoint, bundle: Report, change: Change, found: Comparison
+    single: Report, head: Checkpoint, bundle: Report, change: _Loss, found: Comparison
 ) -> None:
     about = f"{bundle.file} declares at entry {change.index} what came after as lost"
-    if change.lost is not None and head.size > change.lost.size:
+    if head.size > change.lost.size:
         found.failures.append(
             f"{about}, and the last known size as {change.lost.size}; {single.file} is signed at "
             f"size {head.size}"

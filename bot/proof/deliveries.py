@@ -1,4 +1,4 @@
-"""The sealed deliveries of a bundle: the lists as they were sealed, each send on its consent."""
+"""The sealed deliveries of a bundle: the lists as they were sealed."""
 
 import re
 from collections import Counter
@@ -8,20 +8,21 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from bot.proof import canonical, delivery
-from bot.proof.entry import TIME
+from bot.proof.closures import Closures
+from bot.proof.entry import TIME, Entry, rfc3339
 from bot.proof.errors import Contradiction, ProofError
-from bot.proof.ledger import Ledger, Rest
+from bot.proof.ledger import Ledger
 from bot.proof.merkle import Frontier
 from bot.proof.payload import Choice
 from bot.proof.report import Report
 
 NAME: Final = "deliveries.jsonl"
 HEX: Final = re.compile(r"[0-9a-f]{64}")
-WENT_OUT: Final = frozenset({"sent", "uncertain"})
 SHARED: Final = ("campaign", "occurrence", "purpose")
 """What every delivery says as its seal does."""
-CROSSING: Final = timedelta(seconds=60)
-"""A send that was under way when somebody left may end a little later than their leaving."""
+SLACK: Final = timedelta(seconds=60)
+"""Clocks of one occurrence may differ by so much."""
+ENDS: Final = ("started", "ended")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,19 +38,27 @@ class Deliveries:
     """The list, read beside the entries that seal it."""
 
     def __init__(
-        self, lines: Iterator[bytes], choice: Choice, ledger: Ledger, report: Report
+        self,
+        lines: Iterator[bytes],
+        choice: Choice,
+        ledger: Ledger,
+        closures: Closures,
+        report: Report,
     ) -> None:
         self._listed = _read(lines)
         self._next = next(self._listed, None)
         self._choice, self._ledger, self._report = choice, ledger, report
-        self._unlisted = 0
+        self._closures = closures
 
-    def check(self, index: int, seal: Mapping[str, Any]) -> None:
+    def check(self, index: int, read: Entry, seal: Mapping[str, Any]) -> None:
         """Hold the deliveries that stand next against what was sealed."""
         self._refuse_before(index)
+        self._ledger.add_seal(index, seal)
+        self._check_ends(index, seal)
         if (self._next is None or self._next.index != index) and seal.get("size"):
-            self._unlisted += 1
+            self._report.fail(f"entry {index}: the deliveries that it sealed are not listed")
             return
+        span = _span(read, seal)
         edge, counts, closed, last = Frontier(), Counter[str](), 0, ""
         while self._next is not None and self._next.index == index:
             one = self._take()
@@ -61,7 +70,8 @@ class Deliveries:
             if one.payload["delivery"] <= last:
                 self._report.fail(f"entry {index}: its deliveries are not in order of their ids")
             last = one.payload["delivery"]
-            self._check_one(index, seal, one.payload)
+            self._check_one(index, seal, one.payload, span)
+        self._closures.see_seal(index, closed)
         self._check_seal(index, seal, edge, counts, closed)
 
     def pass_over(self, index: int) -> None:
@@ -71,8 +81,6 @@ class Deliveries:
 
     def finish(self) -> None:
         self._refuse_before(None)
-        if self._unlisted:
-            self._report.remark(f"the deliveries of {self._unlisted} seals are not listed here")
 
     def _take(self) -> Listed:
         taken = self._next
@@ -95,7 +103,7 @@ class Deliveries:
         closed: int,
     ) -> None:
         root, size, sealed = edge.root().hex(), seal.get("size"), seal.get("counts")
-        if edge.size != size:
+        if type(size) is not int or edge.size != size:
             self._report.fail(f"entry {index}: {edge.size} deliveries are listed, {size} sealed")
         elif root != seal.get("root"):
             self._report.fail(
@@ -113,7 +121,19 @@ class Deliveries:
                 f"and {closed} are closed"
             )
 
-    def _check_one(self, index: int, seal: Mapping[str, Any], payload: dict[str, Any]) -> None:
+    def _check_ends(self, index: int, seal: Mapping[str, Any]) -> None:
+        for name in ENDS:
+            at = seal.get(name)
+            if at is not None and not (isinstance(at, str) and TIME.fullmatch(at)):
+                self._report.fail(f"entry {index}: the {name} of its occurrence is not in form")
+
+    def _check_one(
+        self,
+        index: int,
+        seal: Mapping[str, Any],
+        payload: dict[str, Any],
+        span: tuple[str, str],
+    ) -> None:
         name = f"entry {index}, delivery {payload['delivery']}"
         for key in SHARED:
             if payload[key] != seal.get(key):
@@ -122,8 +142,25 @@ class Deliveries:
                 )
         if not self._choice.opens_delivery(payload):
             self._report.fail(f"{name}: it is opened, but was not selected")
-        if payload["state"] in WENT_OUT:
-            self._ledger.add_delivery(index, payload)
+        if payload["state"] == delivery.SENT and not span[0] <= payload["time"] <= span[1]:
+            self._report.fail(
+                f"{name}: it is said to be sent at {payload['time']}, not while its occurrence ran"
+            )
+        self._ledger.add_delivery(index, seal, payload)
+
+
+def _span(read: Entry, seal: Mapping[str, Any]) -> tuple[str, str]:
+    """Return between which times something can have been sent."""
+    started = seal.get("started")
+    is_told = isinstance(started, str) and TIME.fullmatch(started)
+    return _moved(started, -SLACK) if is_told else "", _moved(read.time, SLACK)
+
+
+def _moved(time: Any, by: timedelta) -> str:
+    try:
+        return rfc3339(datetime.fromisoformat(time) + by)
+    except OverflowError:
+        return str(time)
 
 
 def _read(lines: Iterator[bytes]) -> Iterator[Listed]:
@@ -156,88 +193,3 @@ def _listed(facts: dict[str, Any]) -> Listed | None:
 
 def _told(counts: Mapping[str, Any]) -> str:
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items())) or "none"
-
-
-# --- each send on its consent -----------------------------------------------------------------
-
-
-def check_consents(ledger: Ledger, report: Report, *, has_gaps: bool) -> None:
-    """Hold every opened send against the consent that it names (promise 1).
-
-    `has_gaps`: entries were changed or removed, so that a consent may be one of them.
-    """
-    unseen = erased = 0
-    for rest in ledger.rests():
-        if has_gaps and rest.consent is not None and rest.consent_number is None:
-            continue
-        if rest.subject is None:
-            erased += 1
-            continue
-        fault = _fault_of_place(rest)
-        if fault is None and rest.event is None:
-            unseen += 1
-        elif fault is None:
-            fault = _fault_of_consent(rest)
-        if fault is None and rest.event is not None:
-            _check_time(rest, report)
-        elif fault is not None:
-            report.fail(f"{_name(rest)}: {fault}")
-    if erased:
-        report.remark(f"{erased} opened sends went to people who were erased before the seal")
-    if unseen:
-        report.remark(f"{unseen} opened sends rest on consents that are not opened here")
-
-
-def _name(rest: Rest) -> str:
-    return f"entry {rest.seal}, delivery {rest.delivery} ({rest.state})"
-
-
-def _fault_of_place(rest: Rest) -> str | None:
-    if rest.consent is None:
-        return "it names no consent"
-    if rest.consent_number is None:
-        return f"it names {rest.consent} as its consent, which is not in the log"
-    if rest.consent_number >= rest.seal:
-        return f"its consent is entry {rest.consent_number}, which came after the seal"
-    return None
-
-
-def _fault_of_consent(rest: Rest) -> str | None:
-    number = rest.consent_number
-    if rest.event not in {"granted", "confirmed"}:
-        return f"it rests on entry {number}, which is {rest.event}"
-    if rest.purpose != rest.what:
-        return f"it is of purpose {rest.purpose}, its consent, entry {number}, of {rest.what}"
-    if rest.subject != rest.who:
-        return f"it went to {rest.subject}, its consent, entry {number}, is of {rest.who}"
-    if rest.time < rest.since:
-        return f"it ended at {rest.time}, its consent, entry {number}, is of {rest.since}"
-    return None
-
-
-def _check_time(rest: Rest, report: Report) -> None:
-    """Look whether the consent had ended when the send did."""
-    ends = []
-    if rest.ended_by is not None:
-        ends.append((rest.ended_at, f"entry {rest.ended_by} ({rest.ending} at {rest.ended_at})"))
-    if rest.expires is not None and TIME.fullmatch(rest.expires):
-        ends.append((rest.expires, f"its expiry at {rest.expires}"))
-    ends = [end for end in ends if end[0] < rest.time]
-    if not ends:
-        return
-    ended_at, by = min(ends)
-    consent = f"its consent, entry {rest.consent_number}, had been ended by {by}"
-    if rest.state == "uncertain":
-        # Its time is when doubt was noted, after a crash perhaps hours later.
-        report.remark(f"{_name(rest)}: noted at {rest.time}; {consent}; when it went is not known")
-    elif _between(ended_at, rest.time) <= CROSSING:
-        report.remark(f"{_name(rest)}: it ended at {rest.time}, while {consent}: they crossed")
-    else:
-        report.fail(f"{_name(rest)}: it ended at {rest.time}; {consent}")
-
-
-def _between(start: str, end: str) -> timedelta:
-    try:
-        return datetime.fromisoformat(end) - datetime.fromisoformat(start)
-    except (TypeError, ValueError):
-        return timedelta.max

@@ -18,7 +18,15 @@ TYPES: Final = re.compile(
 )
 ID: Final = re.compile(r"[0-9a-f]{32}")
 COMMIT: Final = re.compile(r"[0-9a-f]{64}")
-TIME: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+DAY: Final = (
+    r"(?:(?!0000)\d{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\d|3[01])"
+    r"|(?:0[469]|11)-(?:0[1-9]|[12]\d|30)|02-(?:0[1-9]|1\d|2[0-8]))"
+    r"|(?:\d\d(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29)"
+)
+"""A day that the calendar has; the years are 0001 to 9999."""
+CLOCK: Final = r"(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d"
+TIME: Final = re.compile(rf"{DAY}T{CLOCK}\.\d{{3}}Z", re.ASCII)
+"""An instant that exists: no month 13, no hour 24, no second 60."""
 KEYS: Final = frozenset({"v", "type", "id", "t", "commit"})
 
 

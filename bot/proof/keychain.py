@@ -94,6 +94,26 @@ class KeyChain:
                 f"the changes of keys lead to {self.keys[-1]}, signed is with {self._newest}"
             )
 
+    def loss_after(self, key: VerifierKey) -> tuple[Change, int] | None:
+        """Find the first loss while this key or a later one was current.
+
+        Return it with the index at which what was lost begins: changes of keys that the restored
+        log had no more were entered again right before the loss.
+        """
+        places = range(len(self.changes))
+        since = next((at for at in places if self.changes[at].old == key), len(self.changes))
+        at = next((at for at in places[since:] if self.changes[at].lost is not None), None)
+        if at is None:
+            return None
+        found, first = self.changes[at], at
+        while first and self._is_entered_again(first - 1):
+            first -= 1
+        return found, self.changes[first].index
+
+    def _is_entered_again(self, at: int) -> bool:
+        one, after = self.changes[at], self.changes[at + 1]
+        return one.lost is None and one.index == after.index - 1
+
     def at(self, size: int) -> VerifierKey:
         """Return the key that signs a checkpoint of this size."""
         later = [change for change in self.changes if change.index >= size]

@@ -23,12 +23,13 @@ PRAGMA temp_store = FILE;
 CREATE TABLE entry (number INTEGER PRIMARY KEY, id BLOB NOT NULL);
 CREATE TABLE event (
     number INTEGER PRIMARY KEY, id BLOB NOT NULL, subject TEXT NOT NULL, purpose TEXT NOT NULL,
-    event TEXT NOT NULL, time TEXT NOT NULL, previous, expires TEXT
+    event TEXT NOT NULL, time TEXT NOT NULL, previous, expires TEXT, kind TEXT
 );
 CREATE TABLE delivery (
     seal INTEGER NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, time TEXT NOT NULL,
-    subject TEXT, purpose TEXT NOT NULL, consent
+    subject TEXT, purpose TEXT NOT NULL, consent, started TEXT
 );
+CREATE TABLE seal (number INTEGER PRIMARY KEY, occurrence TEXT NOT NULL);
 """
 TWICE: Final = """
 SELECT entry.number, lower(hex(entry.id)) FROM entry JOIN (
@@ -43,20 +44,41 @@ SELECT number, previous, expected FROM (
     FROM event
 ) WHERE previous IS NOT expected ORDER BY number
 """
-RESTS: Final = f"""
+SEALED_TWICE: Final = """
+SELECT seal.number, found.first, seal.occurrence FROM seal JOIN (
+    SELECT occurrence, min(number) AS first FROM seal GROUP BY occurrence HAVING count(*) > 1
+) AS found ON found.occurrence = seal.occurrence AND seal.number > found.first
+ORDER BY seal.number
+"""
+LISTED_TWICE: Final = """
+SELECT DISTINCT delivery.seal, delivery.id, found.first FROM delivery JOIN (
+    SELECT id, min(seal) AS first FROM delivery GROUP BY id HAVING min(seal) < max(seal)
+) AS found ON found.id = delivery.id AND delivery.seal > found.first
+ORDER BY delivery.seal, delivery.id
+"""
+ENDED: Final = f"""
+CREATE TABLE ending (
+    subject TEXT NOT NULL, purpose TEXT NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (subject, purpose, number)
+) WITHOUT ROWID;
+INSERT INTO ending SELECT subject, purpose, number FROM event WHERE event IN {ENDINGS};
+"""  # noqa: S608 a constant of ours
+"""Apart from the events that end nothing: of those one person may have very many."""
+RESTS: Final = """
 SELECT delivery.*, entry.number AS consent_number, event.event, event.time AS since,
-    event.expires, event.subject AS who, event.purpose AS what,
+    event.expires, event.subject AS who, event.purpose AS what, event.kind,
     (
-        SELECT ending.number FROM event AS ending
+        SELECT ending.number FROM ending
         WHERE ending.subject = event.subject AND ending.purpose = event.purpose
-            AND ending.number > event.number AND ending.event IN {ENDINGS}
+            AND ending.number > event.number
         ORDER BY ending.number LIMIT 1
     ) AS ended_by
 FROM delivery
 LEFT JOIN entry ON entry.id = delivery.consent
 LEFT JOIN event ON event.number = entry.number
+WHERE delivery.state IN ('sent', 'uncertain')
 ORDER BY delivery.seal, delivery.id
-"""  # noqa: S608 a constant of ours
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +93,8 @@ class Rest:
     purpose: str
     consent: str | None
     """The id that it names, whatever that is."""
+    started: str | None
+    """When its occurrence did, where the seal tells that."""
     consent_number: int | None
     """Which entry that is; None: no entry of the log."""
     event: str | None
@@ -79,6 +103,7 @@ class Rest:
     expires: str | None
     who: str
     what: str
+    kind: str
     ended_by: int | None
     ended_at: str
     ending: str
@@ -119,14 +144,24 @@ class Ledger:
                 read.time,
                 _id(payload.get("previous")),
                 expires if isinstance(expires, str) else None,
+                str(payload.get("kind")),
             )
         )
 
-    def add_delivery(self, seal: int, payload: Mapping[str, Any]) -> None:
-        """Keep an opened delivery that went out, or may have."""
+    def add_seal(self, number: int, payload: Mapping[str, Any]) -> None:
+        """Keep of which occurrence a seal is."""
+        fact = (number, str(payload.get("occurrence")))
+        self._database.execute("INSERT INTO seal VALUES (?, ?)", fact)
+
+    def add_delivery(
+        self, seal: int, sealed: Mapping[str, Any], payload: Mapping[str, Any]
+    ) -> None:
+        """Keep an opened delivery; `sealed` is what its seal says."""
         names = ("delivery", "state", "time", "subject", "purpose")
         facts = [payload.get(name) for name in names]
-        self._deliveries.append((seal, *facts, _id(payload.get("consent_entry"))))
+        started = sealed.get("started")
+        told = started if isinstance(started, str) else None
+        self._deliveries.append((seal, *facts, _id(payload.get("consent_entry")), told))
         if len(self._deliveries) >= BATCH:
             self._flush()
 
@@ -140,8 +175,8 @@ class Ledger:
         execute = self._database.executemany
         self._database.execute("BEGIN")
         execute("INSERT INTO entry VALUES (?, ?)", self._entries)
-        execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._events)
-        execute("INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?)", self._deliveries)
+        execute("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", self._events)
+        execute("INSERT INTO delivery VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._deliveries)
         self._database.execute("COMMIT")
         for kept in (self._entries, self._events, self._deliveries):
             kept.clear()
@@ -158,6 +193,14 @@ class Ledger:
         """Find entries whose id stood in the log before."""
         yield from self._database.execute(TWICE)
 
+    def sealed_twice(self) -> Iterator[tuple[int, int, str]]:
+        """Find seals of an occurrence that was sealed before: where, where first, which."""
+        yield from self._database.execute(SEALED_TWICE)
+
+    def listed_twice(self) -> Iterator[tuple[int, str, int]]:
+        """Find opened deliveries that an earlier seal has: where, the id, where first."""
+        yield from self._database.execute(LISTED_TWICE)
+
     def broken_chains(self) -> Iterator[tuple[int, str | None, str | None]]:
         """Find events that do not name the one before, of the same person and purpose.
 
@@ -170,11 +213,11 @@ class Ledger:
         """Return the kept deliveries with the consents that they name."""
         if self._database.execute("SELECT 1 FROM delivery LIMIT 1").fetchone() is None:
             return
-        self._database.execute("CREATE INDEX event_person ON event (subject, purpose, number)")
+        self._database.executescript(ENDED)
         ended = "SELECT time, event FROM event WHERE number = ?"
         for row in self._database.execute(RESTS):
-            seal, delivery, state, time, subject, purpose, consent = row[:7]
-            consent_number, event, since, expires, who, what, ended_by = row[7:]
+            seal, delivery, state, time, subject, purpose, consent, started = row[:8]
+            consent_number, event, since, expires, who, what, kind, ended_by = row[8:]
             ended_at, ending = (
                 ("", "")
                 if ended_by is None
@@ -188,12 +231,14 @@ class Ledger:
                 subject=subject,
                 purpose=purpose,
                 consent=_text(consent),
+                started=started,
                 consent_number=consent_number,
                 event=event,
                 since=since or "",
                 expires=expires,
                 who=who or "",
                 what=what or "",
+                kind=kind or "",
                 ended_by=ended_by,
                 ended_at=ended_at,
                 ending=ending,

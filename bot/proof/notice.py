@@ -57,7 +57,9 @@ def read(facts: Any) -> Notice:
 
 def check_named(index: int, payload: Mapping[str, Any], text: Notice) -> None:
     """Raise Contradiction unless this is the text that a payload names."""
-    if tuple(map(payload.get, NAMES)) == text.named:
+    # Not == alone, to which 1 and true are the same.
+    is_typed = type(payload.get("notice_version")) is type(text.facts["version"])
+    if is_typed and tuple(map(payload.get, NAMES)) == text.named:
         return
     if text.sha256 != payload.get("notice_sha256"):
         raise Contradiction(
@@ -65,7 +67,8 @@ def check_named(index: int, payload: Mapping[str, Any], text: Notice) -> None:
             f"agreed to was {payload.get('notice_sha256')}"
         )
     for name, key in NAMED.items():
-        if payload.get(name) != text.facts[key]:
+        said, is_of = payload.get(name), text.facts[key]
+        if type(said) is not type(is_of) or said != is_of:
             raise Contradiction(
                 f"entry {index}: its {name} is {payload.get(name)!r}, "
                 f"that of the text is {text.facts[key]!r}"

@@ -44,6 +44,9 @@ SEAL: Final = "occurrence.sealed"
 KEY_CHANGE: Final = "key.changed"
 ALWAYS_OPEN: Final = frozenset({PUBLICATION, SEAL, KEY_CHANGE})
 """What is opened in every bundle: there is nothing personal in it."""
+SWEEP: Final = "staff.privacy_swept"
+EXPLAINERS: Final = frozenset({ERASURE, SWEEP})
+"""What closes answers and deliveries that were open before."""
 PUBLIC: Final = "public"
 """The form of a bundle in which nobody is opened."""
 NEVER: Final = "~"

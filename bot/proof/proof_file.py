@@ -17,6 +17,7 @@ HEADER: Final = "c2sp.org/tlog-proof@v1"
 MAX_BYTES: Final = 1_000_000
 MAX_PATH: Final = 63
 SALT: Final = re.compile(r"[0-9a-f]{64}")
+GIVEN: Final = frozenset({"granted", "confirmed"})
 EXTRA_KEYS: Final = frozenset({"entry", "salt", "payload", "notice", "key", "stamps"})
 STAMP_KEYS: Final = frozenset({"authority", "kind", "token"})
 
@@ -145,6 +146,8 @@ def check_opening(
     is_named = event is not None or read.type.startswith(CONSENT)
     if is_named and read.type != f"{CONSENT}{event}":
         raise Contradiction(f"entry {index}: of type {read.type}, but it says {event!r}")
+    if event in GIVEN and payload.get("method") == "import":
+        raise Contradiction(f"entry {index}: {event} by import, which creates no consent")
     shown, named = payload.get("shown"), payload.get("shown_sha256")
     try:
         shown_hash = None if shown is None else shown_sha256(shown)

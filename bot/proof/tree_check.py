@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Final
 
-from bot.proof import bundle, canonical, checkpoint, note, stamp
+from bot.proof import bundle, canonical, checkpoint, entry, note, stamp
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.errors import Contradiction, OtherFormat, ProofError
 from bot.proof.keychain import KeyChain
@@ -19,7 +19,7 @@ STAMP_KEYS: Final = frozenset({"authority", "kind", "size", "token"})
 POST_KEYS: Final = frozenset({"channel", "date", "kind", "message_id", "size"})
 MAX_ORIGINS: Final = 100
 """Authorities and channels that are told one by one."""
-DATE: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|\+00:00)", re.ASCII)
+DATE: Final = re.compile(rf"{entry.DAY}T{entry.CLOCK}(\.\d+)?(Z|\+00:00)", re.ASCII)
 
 
 def grow(leaves: Iterator[bytes], earlier: Iterator[Signed]) -> tuple[Frontier, list[int], int]:

@@ -41,6 +41,8 @@ def verify_file(
     `roots` are certificates of time authorities. `known` are keys of other files beside it: a
     checkpoint alone says not by which key it can be checked.
     """
+    if path.exists() and not path.is_file():
+        raise UnusableFile("cannot be read: not a regular file")
     try:
         with path.open("rb") as file:
             if file.read(2) == ZIP:
@@ -58,6 +60,8 @@ def verify_file(
 
 def is_checkpoint(path: Path) -> bool:
     """Whether a file may be a checkpoint alone, by how it begins."""
+    if not path.is_file():  # opening a pipe waits for a writer
+        return False
     try:
         with path.open("rb") as file:
             begin = file.read(64)

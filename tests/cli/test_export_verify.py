@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import os
 import re
 import signal
 import sqlite3
@@ -16,8 +17,11 @@ from zoneinfo import ZoneInfo
 import pytest
 from program import Program, files_in, small_disk
 
+from bot.cli import evidence
 from bot.proof import note, verifier
+from bot.proof.comparison import Comparison
 from bot.proof.payload import COLUMNS
+from bot.proof.report import Report
 from bot.sandbox.server import Sandbox
 
 FINGERPRINT = re.compile(r"^    ([0-9a-f]{8} ){7}[0-9a-f]{8}$", re.MULTILINE)
@@ -378,3 +382,41 @@ async def test_roots_that_are_none_are_2(bare: Program, bundle: Path, tmp_path: 
     done = await bare.run("verify", str(bundle), "--stamp-roots", str(path))
     assert done.status == 2
     assert "--stamp-roots" in done.faults[0]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--to", "9999-12-31"),
+        ("--from", "0001-01-01T00:00:00+14:00"),
+        ("--to", "9999-12-31T23:59:59-14:00"),
+        ("--subject", "\udcff"),
+    ],
+    ids=ascii,
+)
+async def test_what_no_calendar_or_text_has_is_2(used: Program, options: tuple[str, str]) -> None:
+    done = await used.run("export", "--out", str(used.folder / "x.csv"), *options)
+    assert done.status == 2
+    assert options[0] in done.err
+    assert "fault of ours" not in done.err
+    assert not (used.folder / "x.csv").exists()
+
+
+async def test_a_pipe_a_device_and_a_folder_are_refused_at_once(
+    bare: Program, tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), tmp_path):
+        done = await bare.run("verify", str(path))
+        assert done.status == 2
+        assert "not a regular file" in done.err
+
+
+def test_what_others_wrote_stays_in_its_line() -> None:
+    report = Report("x\x1b[8m.zip", failures=["a\nb\u202e"], remarks=["c\r\udcff"])
+    told = evidence._told(report)
+    assert "x\\x1b[8m.zip: DOES NOT HOLD" in told
+    assert "  ✗ a\\nb\\u202e" in told.split("\n")
+    assert "  ! c\\r\\udcff" in told.split("\n")
+    found = Comparison(failures=["d\ne"])
+    assert evidence._together(found)[1:] == ["  ✗ d\\ne"]

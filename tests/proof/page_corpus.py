@@ -8,12 +8,14 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 from small_log import (
     ANNA,
     ANNA_LEFT,
+    AT,
     BORIS,
     ERASURE,
     GONE,
@@ -29,7 +31,9 @@ from small_log import (
     files_of,
     head_of,
     line,
+    notice_facts,
     packed,
+    published,
     root_of,
     signed,
 )
@@ -45,7 +49,17 @@ from test_tampering import (
     swap,
 )
 
-from bot.proof import archive, bundle, canonical, checkpoint, entry, keychain, merkle, note
+from bot.proof import (
+    archive,
+    bundle,
+    canonical,
+    checkpoint,
+    delivery,
+    entry,
+    keychain,
+    merkle,
+    note,
+)
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.keychain import Lost
 
@@ -102,13 +116,24 @@ def sealed(number: int, *sends: Sealed, **facts: Any) -> Line:
     return line(number, "occurrence.sealed", payload, deliveries=sends)
 
 
+SEALED_AT = AT + timedelta(minutes=57)
+
+
+def ran(number: int, *sends: Sealed, **facts: Any) -> Line:
+    """Seal an occurrence that ran from 12:00 to 12:56."""
+    times = {"started": "2026-11-24T12:00:00.000Z", "ended": "2026-11-24T12:56:00.000Z"}
+    return replace(sealed(number, *sends, **{**times, **facts}), at=SEALED_AT)
+
+
 HONEST_SENDS = (
     sent(1, YES, 10),
     sent(2, ALSO, 2, state="uncertain", message_id=None),
     sent(3, ALSO, 3, state="suppressed", reason="withdrawn", message_id=None),
     sent(4, YES, 10, subject=None, consent_entry=None, message_id=None),
 )
-SENT_LOG = (TEXT, YES, ALSO, NO, sealed(4, *HONEST_SENDS), sealed(5))
+GONE_ONE = line(50, "subject.erased", {"erasure": "00"})
+SENDERS = (TEXT, YES, ALSO, NO, GONE_ONE)
+SENT_LOG = (*SENDERS, sealed(60, *HONEST_SENDS), sealed(61, occurrence="f" * 32))
 FALSE_SENDS = {
     "after the end": (sent(1, ALSO, 30),),
     "while leaving": (sent(1, ALSO, 3),),
@@ -126,6 +151,12 @@ FALSE_SENDS = {
     "twice": (sent(1, YES, 10), sent(1, YES, 10)),
     "in no form": (sent(1, YES, 10, more="x"),),
     "at no time": (sent(1, YES, 10, time="today"),),
+    "on a day that never was": (sent(1, YES, 10, time="2026-11-31T12:10:30.000Z"),),
+    "before the start": (sent(1, YES, 10, time="2026-11-24T11:58:59.999Z"),),
+    "at the start": (sent(1, YES, 10, time="2026-11-24T11:59:00.000Z"),),
+    "after the seal": (sent(1, YES, 10, time="2026-11-24T12:58:00.001Z"),),
+    "at the seal": (sent(1, ALSO, 58, time="2026-11-24T12:58:00.000Z"),),
+    "doubt after the seal": (sent(1, YES, 59, state="uncertain"),),
 }
 FALSE_SEALS: dict[str, dict[str, Any]] = {
     "size": {"size": 3},
@@ -135,7 +166,64 @@ FALSE_SEALS: dict[str, dict[str, Any]] = {
     "counts in no form": {"counts": {"sent": "4"}},
     "no counts": {"counts": None},
     "purpose": {"purpose": "other"},
+    "start": {"started": "2026-11-24"},
+    "start that never was": {"started": "2026-11-24T24:00:00.000Z"},
+    "start of no text": {"started": 7},
+    "end": {"ended": "2026-11-24T12:60:00.000Z"},
+    "no start": {"started": None},
 }
+
+NO_TIMES = (
+    "2026-02-29T12:00:00.000Z",
+    "2026-11-31T12:00:00.000Z",
+    "2026-13-01T12:00:00.000Z",
+    "2026-00-01T12:00:00.000Z",
+    "2026-11-00T12:00:00.000Z",
+    "2026-11-24T24:00:00.000Z",
+    "2026-11-24T12:60:00.000Z",
+    "2026-11-24T12:00:60.000Z",
+    "0000-11-24T12:00:00.000Z",
+)
+"""In the form of a time, and on no calendar or clock."""
+REAL_TIMES = ("2024-02-29T23:59:59.999Z", "2000-02-29T00:00:00.000Z", "0001-01-01T00:00:00.000Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated(Line):
+    """A line whose entry says a time that no clock can show."""
+
+    time: str
+
+    @property
+    def entry(self) -> entry.Entry:
+        built = entry.build(
+            entry_type=self.type,
+            entry_id=self.id,
+            at=AT,
+            commitment=entry.commitment(self.salt, self.payload),
+        )
+        hashed = built.replace(entry.rfc3339(AT).encode(), self.time.encode())
+        facts = canonical.parse(hashed)
+        return entry.Entry(self.type, self.id, self.time, facts["commit"], hashed)
+
+
+def dated(each: Line, time: str) -> Line:
+    return Dated(
+        type=each.type, payload=each.payload, id=each.id, salt=each.salt, at=each.at, time=time
+    )
+
+
+def closed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Close every delivery, as the operator can."""
+    lines = []
+    for raw in files[bundle.DELIVERIES].splitlines():
+        facts = canonical.parse(raw)
+        if "payload" in facts:
+            leaf = delivery.leaf(bytes.fromhex(facts["salt"]), facts["payload"])
+            facts = {"index": facts["index"], "leaf": leaf.hex()}
+        lines.append(canonical.canonical_bytes(facts) + b"\n")
+    return {**files, bundle.DELIVERIES: b"".join(lines)}
+
 
 NEW_SEED = b"new".ljust(32, b".")
 NEW_KEY = note.verifier_key(ORIGIN, NEW_SEED)
@@ -247,17 +335,123 @@ def broken_bundles() -> Iterator[tuple[str, Case]]:
     for name, (lines, _) in FALSE_LOGS.items():
         yield name, Case(small(files_of(lines)))
     for name, sends in FALSE_SENDS.items():
-        yield f"a send {name}", Case(small(files_of((*SENT_LOG[:4], sealed(4, *sends)))))
+        yield f"a send {name}", Case(small(files_of((*SENDERS, ran(4, *sends)))))
     for name, facts in FALSE_SEALS.items():
         yield (
             f"a seal with another {name}",
-            Case(small(files_of((*SENT_LOG[:4], sealed(4, *HONEST_SENDS, **facts))))),
+            Case(small(files_of((*SENDERS, ran(4, *HONEST_SENDS, **facts))))),
         )
+    yield from closures()
+    yield from false_times()
+    yield from false_consents()
     yield from changed_tables()
     yield from changed_lines()
     yield from changed_manifests()
     yield from changed_keys()
     yield from changed_archives()
+
+
+NOBODY = {"subject": None, "consent_entry": None, "message_id": None}
+
+
+def closures() -> Iterator[tuple[str, Case]]:
+    """What is closed, with and without an entry that explains it."""
+    swept = line(9, "staff.privacy_swept", {"rows": 1})
+    added = line(9, "staff.added", {"account": "1"})
+    gone = consent(3, "withdrawn", OTHER, TEXT, previous=ALSO, is_erased=True)
+    for name, lines in {
+        "closed": (TEXT, YES, ALSO, gone),
+        "closed, then another entry": (TEXT, YES, ALSO, gone, added),
+        "closed, then an erasure": (TEXT, YES, ALSO, gone, ERASURE),
+        "closed, then a sweep": (TEXT, YES, ALSO, gone, swept),
+        "closed after an erasure": (TEXT, YES, ALSO, ERASURE, gone),
+        "closed before and after": (TEXT, YES, replace(ALSO, is_erased=True), ERASURE, gone),
+    }.items():
+        for selection in ({}, {"purpose": "news"}, {"form": "public"}):
+            data = small(files_of(lines, selection=selection))
+            yield f"{name}, {selection}", Case(data)
+    sends = (sent(1, YES, 10), sent(2, ALSO, 2))
+    seal = ran(4, *sends)
+    for name, lines in {
+        "without an erasure": (TEXT, YES, ALSO, NO, seal),
+        "before an erasure": (TEXT, YES, ALSO, NO, seal, ERASURE),
+        "before a sweep": (TEXT, YES, ALSO, NO, seal, swept),
+        "after an erasure": (TEXT, YES, ALSO, NO, ERASURE, seal),
+    }.items():
+        for selection in ({}, {"subjects": WHO}, {"form": "public"}):
+            files = files_of(lines, selection=selection)
+            yield f"closed sends {name}, {selection}", Case(small(closed(files)))
+            unlisted = {**files, bundle.DELIVERIES: b""}
+            yield f"unlisted sends {name}, {selection}", Case(small(unlisted))
+    for name, lines in {
+        "without an erasure": (TEXT, YES, ALSO),
+        "before an erasure": (TEXT, YES, ALSO),
+        "after a sweep": (TEXT, YES, ALSO, swept),
+        "after an erasure": (TEXT, YES, ALSO, ERASURE),
+    }.items():
+        rest = (ERASURE,) if name == "before an erasure" else ()
+        for state in ("sent", "uncertain", "suppressed"):
+            nobody = ran(5, sent(1, YES, 10, state=state, **NOBODY))
+            data = small(files_of((*lines, nobody, *rest)))
+            yield f"{state} to nobody {name}", Case(data)
+    for at in range(1, 5):  # what explains it may be what was removed
+        kept = (TEXT, YES, gone, ERASURE, ran(4, sent(1, YES, 10, **NOBODY)))
+        other = files_of((*kept[:at], *kept[at + 1 :]))
+        leaves = files_of(kept)[bundle.LEAVES]
+        yield f"{at} removed around a closure", Case(small({**other, bundle.LEAVES: leaves}))
+
+
+def false_times() -> Iterator[tuple[str, Case]]:
+    for time in (*NO_TIMES, *REAL_TIMES):
+        yield f"an entry of {time}", Case(small(files_of((TEXT, YES, dated(ALSO, time)))))
+        yield f"made at {time}", Case(packed(signed(FILES | PAGES, created=time)))
+        for end in ("from", "to"):
+            chosen = {end: time}
+            yield f"{end} {time}", Case(packed(signed(FILES | PAGES, selection=chosen)))
+        until = consent(1, "granted", WHO, TEXT, expires=time)
+        yield f"expires {time}", Case(small(files_of((TEXT, until))))
+        sends = (TEXT, until, ran(4, sent(1, until, 10)))
+        yield f"a send, expires {time}", Case(small(files_of(sends)))
+        seal = ran(4, sent(1, YES, 10, time=time))
+        yield f"a send of {time}", Case(small(files_of((TEXT, YES, seal))))
+        for name in ("started", "ended"):
+            seal = ran(4, sent(1, YES, 10), **{name: time})
+            yield f"{name} {time}", Case(small(files_of((TEXT, YES, seal))))
+        post = canonical.canonical_bytes({**POST, "date": time}) + b"\n"
+        files = {**files_of(checkpoints=(1, 2, 5)), bundle.STAMPS: post}
+        yield f"a post of {time}", Case(small(files))
+
+
+def false_consents() -> Iterator[tuple[str, Case]]:
+    notice = published(0, notice_facts(kind="processing"))
+    allowed = consent(1, "granted", WHO, notice)
+    for state in ("sent", "uncertain", "suppressed", "failed"):
+        seal = ran(4, sent(1, allowed, 10, state=state))
+        yield f"{state} under processing", Case(small(files_of((notice, allowed, seal))))
+    for event in ("granted", "confirmed", "refused", "withdrawn", "imported"):
+        told = consent(1, event, WHO, TEXT, method="import", shown=None, shown_sha256=None)
+        yield f"{event} by import", Case(small(files_of((TEXT, told))))
+        seal = ran(4, sent(1, told, 10))
+        yield f"a send, {event} by import", Case(small(files_of((TEXT, told, seal))))
+    first, again = ran(4, sent(1, YES, 10)), ran(5, sent(2, YES, 11))
+    yield "an occurrence sealed twice", Case(small(files_of((TEXT, YES, first, again))))
+    for occurrence in ("e" * 32, "f" * 32):
+        again = ran(5, sent(1, YES, 11, occurrence=occurrence), occurrence=occurrence)
+        data = small(files_of((TEXT, YES, first, again)))
+        yield f"a delivery in two seals, {occurrence}", Case(data)
+    third = ran(6, sent(1, YES, 11, occurrence="d" * 32), occurrence="d" * 32)
+    again = ran(5, sent(1, YES, 11, occurrence="f" * 32), occurrence="f" * 32)
+    data = small(files_of((TEXT, YES, first, again, third)))
+    yield "a delivery in three seals", Case(data)
+    for started in ("12:02:59", "12:03:00", "12:03:01"):
+        doubt = sent(1, ALSO, 30, state="uncertain", message_id=None)
+        seal = ran(4, doubt, started=f"2026-11-24T{started}.000Z")
+        data = small(files_of((*SENDERS, seal)))
+        yield f"doubt, started at {started}", Case(data)
+    doubt = sent(1, YES, 55, state="uncertain", message_id=None)
+    for started in ("12:49:59", "12:50:00", "12:50:01"):
+        seal = ran(4, doubt, started=f"2026-11-24T{started}.000Z")
+        yield f"doubt after expiry, started {started}", Case(small(files_of((TEXT, YES, seal))))
 
 
 def changed_lines() -> Iterator[tuple[str, Case]]:
@@ -454,6 +648,14 @@ def proofs() -> Iterator[tuple[str, Case]]:
         yield f"proof of {each.id}", Case(proof_of(each))
     yield "own key", Case(PROOF, None)
     yield "thief's key", Case(PROOF, note.verifier_key(ORIGIN, THIEF))
+    for name, each in {
+        "a consent by import": ANNA.saying(method="import"),
+        "an import": replace(
+            ANNA.saying(event="imported", method="import"), type="consent.imported"
+        ),
+        "a time that never was": dated(ANNA, NO_TIMES[0]),
+    }.items():
+        yield name, Case(proof_of(each, (TEXT, each, BORIS)))
     for name, false in FALSE_LINES.items():
         yield name, Case(proof_of(false, (TEXT, false, BORIS)))
     values: tuple[Any, ...] = (None, "x", "", [], {}, 7, True, [{}], f" {KEY}", "\u00e9", "ab" * 32)
@@ -544,4 +746,70 @@ def cases() -> dict[str, Case]:
     for kind in (good_bundles, broken_bundles, proofs):
         for name, case in kind():
             found[f"{kind.__name__}: {name}"] = case
+    return found
+
+
+# --- files that are held against each other ---------------------------------------------------
+
+LAST_SEED = b"last".ljust(32, b".")
+LAST_ORIGIN = f"{ORIGIN}/2"
+LAST_KEY = note.verifier_key(LAST_ORIGIN, LAST_SEED)
+
+
+def loss_by(seed: bytes, size: int) -> Line:
+    """The holder of a key says that a log of this size was lost, and goes on under another name."""
+    lost = Lost(origin=ORIGIN, size=size, root=b"\1" * 32)
+    facts = {
+        "lost": {"origin": ORIGIN, "root": lost.root.hex(), "size": size},
+        "new": str(LAST_KEY),
+        "note": note.sign(keychain.change_text(LAST_KEY, lost), ORIGIN, seed),
+        "old": str(note.verifier_key(ORIGIN, seed)),
+        "software": "assent",
+    }
+    return line(10, "key.changed", facts)
+
+
+def continued(*lines: Line) -> bytes:
+    return packed(files_of(lines, seed=LAST_SEED, origin=LAST_ORIGIN))
+
+
+def pairs() -> dict[str, tuple[bytes, bytes]]:
+    """Two files each, that hold by themselves."""
+    left, whole, other = proof_of(ANNA_LEFT), small(files_of()), "other.example/log"
+    fresh = small(files_of((TEXT, ANNA, BORIS), seed=NEW_SEED), NEW_SEED)
+    strange = packed(files_of((TEXT, ANNA, BORIS), origin=other))
+    handed = small(files_of((*LOG, handing_over(8)), seed=NEW_SEED), NEW_SEED)
+    again = handing_over(8)
+    later = (*LOG, again, BORIS_AGAIN)
+    # The key had changed at entry 6 before the end was lost; the change is written again at 3.
+    went_on = continued(*LOG[:3], again, loss_by(NEW_SEED, 8), BORIS_AGAIN)
+    found = {
+        "a proof, a log of a fresh key": (left, fresh),
+        "a bundle, a log of a fresh key": (whole, fresh),
+        "a proof, a log of another": (left, strange),
+        "a bundle, a log of another": (whole, strange),
+        "a proof, a log that was handed over": (left, handed),
+        "a bundle, a log that was handed over": (whole, handed),
+        "a proof of the new key, a log of the old": (
+            proof_of(ANNA, later, checkpoint=head_of(later, NEW_SEED), key=NEW_KEY),
+            whole,
+        ),
+    }
+    for name, one in {
+        "a lost proof": left,
+        "a lost bundle": whole,
+        "a lost bundle of the new key": handed,
+        "a kept proof": proof_of(ANNA, LOG[:3]),
+        "a kept bundle": small(files_of(LOG[:3])),
+        "a bundle up to the change": small(files_of(LOG[:5])),
+        "another log": small(files_of((TEXT, BORIS, ANNA))),
+        "another log, lost": small(files_of((TEXT, BORIS, ANNA, *LOG[3:]))),
+    }.items():
+        found[f"{name}, and a log after a change and a loss"] = (one, went_on)
+        for size in (4, 5, 6):
+            after = continued(*LOG[:3], loss_by(SEED, size), BORIS_AGAIN)
+            found[f"{name}, and a log after a loss of {size}"] = (one, after)
+    longer = continued(*LOG[:3], again, loss_by(NEW_SEED, 5), BORIS_AGAIN)
+    found["more than is said to be lost"] = (whole, longer)
+    found["a proof of more than is said to be lost"] = (left, longer)
     return found

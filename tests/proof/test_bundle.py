@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -48,7 +49,10 @@ def test_a_bundle_of_an_honest_operator_verifies(tmp_path: Path) -> None:
     path = tmp_path / "bundle.zip"
     assert written(path) == 5
     report = verifier.verify_file(path, KEY)
-    assert (report.failures, report.remarks) == ([], [])
+    assert report.failures == []
+    assert report.remarks == [
+        "1 answers and 0 deliveries are closed; 1 erasures and sweeps are in the log"
+    ]
     assert (report.origin, report.size, report.opened) == (ORIGIN, 6, 5)
     assert report.is_key_given
     assert report.proven
@@ -205,7 +209,10 @@ def test_a_file_of_neither_kind_is_unusable(tmp_path: Path, data: bytes) -> None
 
 
 def test_a_file_that_cannot_be_read_is_unusable(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "absent"):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    assert not verifier.is_checkpoint(pipe)
+    for path in (tmp_path, tmp_path / "absent", pipe, Path("/dev/zero")):
         with pytest.raises(UnusableFile, match="cannot be read"):
             verifier.verify_file(path)
 

@@ -2,12 +2,27 @@
 
 import base64
 import re
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from page_corpus import POST, SENT_LOG, Case, cases, handing_over, many_answers, rotated, small
+from page_corpus import (
+    POST,
+    SENT_LOG,
+    WHO,
+    Case,
+    cases,
+    handing_over,
+    many_answers,
+    pairs,
+    ran,
+    rotated,
+    sent,
+    small,
+)
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 from small_log import (
     ANNA,
@@ -27,7 +42,7 @@ from small_log import (
 from test_proof_file import PROOF, proof_of
 from test_tampering import CHECKED_AGAINST_ENTRIES, TINY, TINY_ZIP
 
-from bot.proof import bundle, canonical, note, verifier
+from bot.proof import bundle, canonical, comparison, note, verifier
 from bot.proof.errors import ProofError
 from bot.proof.notice import shown_sha256
 from bot.proof.page import SOURCE, page
@@ -176,7 +191,7 @@ def test_it_says_of_a_good_file_what_the_command_says(show: Show, tmp_path: Path
     assert told == {
         "verdict": "valid",
         "failures": [],
-        "remarks": [],
+        "remarks": report.remarks,
         "key": str(report.key),
         "fingerprint": report.key.fingerprint,
         "isKeyGiven": False,
@@ -189,8 +204,8 @@ def test_it_says_of_a_good_file_what_the_command_says(show: Show, tmp_path: Path
 OTHER_ANSWER = consent(1, "granted", "dora", TEXT)
 OTHER_LOG = (TEXT, OTHER_ANSWER, *(published(number, notice_facts()) for number in range(2, 6)))
 TOGETHER_TOLD = (
-    ((small(files_of(LOG[:4])), small(files_of())), "valid", ""),
-    ((small(files_of()), small(files_of(LOG[:4]))), "valid", ""),
+    ((small(files_of(LOG[:5])), small(files_of())), "valid", ""),
+    ((small(files_of()), small(files_of(LOG[:5]))), "valid", ""),
     ((PROOF, small(files_of())), "valid", ""),
     ((head_of(LOG[:3]).encode(), small(files_of())), "valid", ""),
     ((head_of(LOG).encode(), PROOF), "valid", ""),
@@ -212,6 +227,28 @@ def test_two_files_are_held_against_each_other(show: Show) -> None:
         assert told["verdict"] == verdict, told
         assert says in "\n".join(told["failures"])
         assert bool(told["agreements"]) is (verdict == "valid")
+
+
+def compared_by_command(files: Sequence[bytes], folder: Path) -> tuple[str, list[str]]:
+    paths = [folder / str(at) for at in range(len(files))]
+    for path, data in zip(paths, files, strict=True):
+        path.write_bytes(data)
+    reports = [verifier.verify_file(path) for path in paths]
+    assert [report.failures for report in reports] == [[], []]
+    found = comparison.compare(reports)
+    return ("valid" if found.ok else "fails"), found.failures
+
+
+def test_it_compares_two_files_as_the_command_does(show: Show, tmp_path: Path) -> None:
+    shown, found, verdicts = show(), [], []
+    for name, files in pairs().items():
+        told = shown.evaluate(TOGETHER, [base64.b64encode(each).decode() for each in files])
+        verdict, failures = compared_by_command(files, tmp_path)
+        verdicts.append(verdict)
+        if told["verdict"] != verdict or named(failures) != named(told["failures"]):
+            found.append(f"{name}: {verdict} {failures}, {told}")
+    assert found == []
+    assert set(verdicts) == {"valid", "fails"}
 
 
 # --- where it cannot check --------------------------------------------------------------------
@@ -331,6 +368,27 @@ def test_a_failure_names_the_entry_in_both_languages(show: Show) -> None:
     shown.get_by_role("button", name="English").click()
     expect(shown.locator(".failures")).to_contain_text("entry 2: consents.csv tells something else")
     expect(shown.locator("#live")).to_contain_text("Не сходится")
+
+
+def test_what_is_closed_without_a_reason_is_named_in_both_languages(show: Show) -> None:
+    shown = show(locale="ru-RU")
+    given(shown, "bundle.zip", small(files_of(LOG[:4])))
+    expect(shown.locator(".verdict")).to_have_attribute("data-verdict", "fails")
+    expect(shown.locator(".failures")).to_contain_text("запись 3: она закрыта, и ни стирание")
+    shown.get_by_role("button", name="English").click()
+    expect(shown.locator(".failures")).to_contain_text("entry 3: it is closed, and no erasure")
+
+
+def test_many_sends_under_one_of_many_consents_take_no_time_of_their_square(show: Show) -> None:
+    answers = [replace(consent(1, "granted", WHO, TEXT), id=f"{1:032x}")]
+    for number in range(2, 3_000):
+        told = consent(1, "confirmed", WHO, TEXT, previous=answers[-1])
+        answers.append(replace(told, id=f"{number:032x}"))
+    seal = replace(ran(200, *(sent(at, answers[0], 10) for at in range(3_000))), id="f" * 32)
+    start = time.monotonic()
+    [told_] = by_page(show(), [Case(small(files_of((TEXT, *answers, seal))))])
+    assert told_["verdict"] == "valid"
+    assert time.monotonic() - start < 60
 
 
 def test_a_key_can_be_given(show: Show) -> None:

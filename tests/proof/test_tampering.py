@@ -398,6 +398,7 @@ FALSE_LOGS: dict[str, tuple[tuple[Line, ...], str]] = {
             ANNA,
             replace(SECOND, is_erased=True),
             consent(4, "granted", "anna", TEXT, previous=SECOND),
+            line(9, "subject.erased", {"erasure": "01"}),
         ),
         f"entry 3: the previous event should be {ANNA.id}, it names {SECOND.id}",
     ),

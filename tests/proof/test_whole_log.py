@@ -248,10 +248,20 @@ def test_a_send_that_crossed_a_withdrawal_is_a_remark() -> None:
     crossed = checked(sealed_log(sent(1, time=entry.rfc3339(AT.replace(minute=20, second=59)))))
     assert crossed.failures == []
     assert "they crossed" in crossed.remarks[0]
+
+
+def test_a_doubt_is_a_remark_only_where_somebody_left_while_it_ran() -> None:
     doubtful = sent(1, state="uncertain", time=entry.rfc3339(AT.replace(minute=40)))
-    report = checked(sealed_log(doubtful))
+    report = checked(sealed_log(doubtful, started=entry.rfc3339(AT.replace(minute=19))))
     assert report.failures == []
     assert "when it went is not known" in report.remarks[0]
+    for started in (
+        None,
+        entry.rfc3339(AT.replace(minute=20)),
+        entry.rfc3339(AT.replace(minute=30)),
+    ):
+        [found] = failures(sealed_log(doubtful, started=started))
+        assert "had been ended by entry 2 (withdrawn at" in found
 
 
 def test_a_doctored_list_is_found() -> None:
@@ -269,7 +279,10 @@ def test_deliveries_that_nobody_sealed_are_found() -> None:
     files = sealed_log(sent(1))
     moved = files[bundle.DELIVERIES].replace(b'"index":3', b'"index":2')
     found = failures(signed({**files, bundle.DELIVERIES: moved}))
-    assert found == ["entry 2: deliveries.jsonl lists deliveries that it did not seal"]
+    assert found == [
+        "entry 2: deliveries.jsonl lists deliveries that it did not seal",
+        "entry 3: the deliveries that it sealed are not listed",
+    ]
 
 
 # --- the public form --------------------------------------------------------------------------
@@ -308,12 +321,16 @@ def test_a_false_form_of_selection_is_refused(selection: dict[str, str]) -> None
 
 
 def changed_key(
-    number: int, new: note.VerifierKey, lost: Lost | None = None, seed: bytes = SEED
+    number: int,
+    new: note.VerifierKey,
+    lost: Lost | None = None,
+    seed: bytes = SEED,
+    old: note.VerifierKey = KEY,
 ) -> Line:
     payload = {
         "new": str(new),
         "note": note.sign(change_text(new, lost), ORIGIN, seed),
-        "old": str(KEY),
+        "old": str(old),
         "software": "assent",
     }
     if lost is not None:
@@ -335,7 +352,7 @@ def test_an_old_key_leads_to_the_new_one() -> None:
     files = rotated()
     for trusted in (KEY, NEW, None):
         assert failures(files, trusted) == []
-    assert "handed over" in checked(files, KEY).remarks[0]
+    assert "handed over" in checked(files, KEY).remarks[-1]
     stranger = note.verifier_key(ORIGIN, b"x" * 32)
     assert failures(files, stranger) == ["public-key.txt is not the key that it is checked against"]
 
@@ -388,7 +405,8 @@ def test_a_bundle_that_is_another_log_names_the_first_entry(tmp_path: Path) -> N
 def test_what_was_lost_is_declared_and_not_taken_for_a_fork(tmp_path: Path) -> None:
     lost = Lost(origin=ORIGIN, size=6, root=merkle.root(each.entry.leaf for each in LOG))
     seed, origin = b"second".ljust(32, b"."), f"{ORIGIN}/2"
-    after = (*LOG[:4], changed_key(10, note.verifier_key(origin, seed), lost))
+    erased_again = line(9, "subject.erased", {})
+    after = (*LOG[:4], changed_key(10, note.verifier_key(origin, seed), lost), erased_again)
     renewed = files_of(after, seed=seed, origin=origin)
     found = together(tmp_path, packed(files_of(LOG)), packed(renewed))
     assert (found.failures, found.agreements) == ([], [])
