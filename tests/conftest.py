@@ -9,9 +9,13 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from hypothesis import settings
 
 from storage import migrations
 from storage.database import Database
+
+settings.register_profile("assent", deadline=None)  # how long something takes is no failure
+settings.load_profile("assent")
 
 POSTGRESQL = os.environ.get("TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432")
 

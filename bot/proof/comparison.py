@@ -135,7 +135,8 @@ def _lost_of(older: Report, newer: Report) -> _Loss | None:
     found = newer.keys.loss_after(older.key)
     if found is None or found[0].lost is None:
         return None
-    return _Loss(index=found[0].index, cut=found[1], lost=found[0].lost)
+    lost = found[0].lost
+    return _Loss(index=found[0].index, cut=min(found[1], lost.agreed), lost=lost)
 
 
 def _tell_loss(older: Report, newer: Report, change: _Loss, found: Comparison) -> None:
@@ -171,17 +172,11 @@ def _leaves(bundle: Report, count: int) -> Iterator[bytes]:
 
 def _with_bundle(single: Report, bundle: Report, found: Comparison) -> None:
     """Hold a proof or a checkpoint against a bundle."""
-    if not _knows(bundle, single) and single.proof is not None and single.origin == bundle.origin:
-        found.failures.append(
-            f"{single.file} and {bundle.file} are both of {bundle.origin}, but no change of keys "
-            "leads from the key of one to that of the other"
-        )
-        return
     if not _knows(bundle, single):
-        found.remarks.append(
-            f"{single.file} is signed by a key that {bundle.file} does not know: not compared"
-        )
-        return
+        found.remarks.append(f"{single.file} is signed by a key that {bundle.file} does not know")
+        # A key that came later is honest. A log of one name has one entry at a place all the same.
+        if single.proof is None or single.origin != bundle.origin:
+            return
     lost = _lost_of(single, bundle)
     head, proof = single.head, single.proof
     assert head is not None  # noqa: S101 only files with one are compared

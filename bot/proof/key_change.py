@@ -19,16 +19,19 @@ class LostLog:
     origin: str
     size: int
     root: bytes
+    agreed: int
+    """So many entries that are left are certainly those that were signed."""
 
     def to_json(self) -> dict[str, Any]:
-        return {"origin": self.origin, "root": self.root.hex(), "size": self.size}
+        facts = {"agreed": self.agreed, "origin": self.origin, "size": self.size}
+        return {**facts, "root": self.root.hex()}
 
 
 def text(new: note.VerifierKey, lost: LostLog | None) -> str:
     """Return what the old key signs."""
     lines = [HEADING, str(new)]
     if lost is not None:
-        lines.append(f"{lost.size} {lost.root.hex()}")
+        lines.append(f"{lost.size} {lost.root.hex()} {lost.agreed}")
     return "".join(f"{line}\n" for line in lines)
 
 

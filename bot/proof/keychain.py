@@ -14,7 +14,7 @@ from bot.proof.merkle import HASH_BYTES
 from bot.proof.note import VerifierKey
 
 DOMAIN: Final = "assent/key-change/v1"
-LOST_KEYS: Final = frozenset({"origin", "root", "size"})
+LOST_KEYS: Final = frozenset({"agreed", "origin", "root", "size"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,8 @@ class Lost:
     origin: str
     size: int
     root: bytes
+    agreed: int
+    """So many entries that are left are those that were signed; the two logs part there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +40,7 @@ class Change:
 
 def change_text(new: VerifierKey, lost: Lost | None = None) -> str:
     """Return what the old key signs."""
-    end = "" if lost is None else f"{lost.size} {lost.root.hex()}\n"
+    end = "" if lost is None else f"{lost.size} {lost.root.hex()} {lost.agreed}\n"
     return f"{DOMAIN}\n{new}\n{end}"
 
 
@@ -56,9 +58,10 @@ def read_change(index: int, payload: Mapping[str, Any]) -> Change:
         raise Contradiction(f"entry {index}: the old key signed another change of keys")
     if (lost is None) != (old.name == new.name) or (lost is not None and lost.origin != old.name):
         raise Contradiction(f"entry {index}: a new origin is for a log that was lost, only")
-    if lost is not None and lost.size < index:
+    if lost is not None and lost.agreed > min(lost.size, index):
         raise Contradiction(
-            f"entry {index}: a log of {lost.size} entries is said to be lost, and {index} are here"
+            f"entry {index}: {lost.agreed} entries are said to be left of {lost.size}, "
+            f"and {index} are here"
         )
     return Change(index=index, old=old, new=new, lost=lost)
 
@@ -129,7 +132,9 @@ def _key(text: Any) -> VerifierKey:
 
 def _lost(facts: Any) -> Lost:
     is_in_form = isinstance(facts, dict) and facts.keys() == LOST_KEYS
-    if not is_in_form or type(facts["size"]) is not int or facts["size"] < 0:
+    if not is_in_form or any(
+        type(facts[name]) is not int or facts[name] < 0 for name in ("size", "agreed")
+    ):
         raise Contradiction("what was lost is not in form")
     try:
         root = bytes.fromhex(facts["root"])
@@ -137,4 +142,4 @@ def _lost(facts: Any) -> Lost:
         raise Contradiction("the root of what was lost is not in form") from error
     if len(root) != HASH_BYTES or root.hex() != facts["root"] or facts["origin"] is None:
         raise Contradiction("what was lost is not in form")
-    return Lost(origin=str(facts["origin"]), size=facts["size"], root=root)
+    return Lost(origin=str(facts["origin"]), size=facts["size"], root=root, agreed=facts["agreed"])

@@ -95,7 +95,9 @@ class World:
     """Kinds of updates that the bot asked for; empty: all that this world makes."""
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     version: int = 0
-    _update_ids: Any = field(default_factory=lambda: itertools.count(int(time.time()) % 10**6))
+    _update_ids: Any = field(
+        default_factory=lambda: itertools.count(int(time.time() * 100) % 10**9)
+    )
     _other_ids: Any = field(default_factory=lambda: itertools.count(1))
 
     def next_id(self) -> int:

@@ -84,7 +84,13 @@ class SigningKeys:
         """Begin a new log with the entries that are left; its first entry names what is lost."""
         origin = self.keystore().origin
         await self._succeed(
-            LostLog(origin=origin, size=loss.signed.size, root=loss.signed.root), at
+            LostLog(
+                origin=origin,
+                size=loss.signed.size,
+                root=loss.signed.root,
+                agreed=min(loss.agreed, loss.signed.size),
+            ),
+            at,
         )
         await self.signer.sign(at)
         return self.signer.key

@@ -257,7 +257,14 @@ def after_loss(lost: Lost) -> bytes:
     """Return the bundle of a log that went on under a new origin."""
     origin = f"{ORIGIN}/2"
     key = note.verifier_key(origin, NEW_SEED)
-    about = {"lost": {"origin": lost.origin, "root": lost.root.hex(), "size": lost.size}}
+    about = {
+        "lost": {
+            "agreed": lost.agreed,
+            "origin": lost.origin,
+            "root": lost.root.hex(),
+            "size": lost.size,
+        }
+    }
     change = handing_over(6, keychain.change_text(key, lost), new=str(key), **about)
     lines = (*LOG[:3], change, BORIS_AGAIN)
     head = Checkpoint(origin=origin, size=len(lines), root=root_of(lines))
@@ -316,7 +323,7 @@ def good_bundles() -> Iterator[tuple[str, Case]]:
     yield "many", Case(small(files_of((TEXT, *many_answers(300)))))
     for key in (KEY, NEW_KEY, None):
         yield f"a change of keys, {key}", Case(rotated(handing_over(9)), key)
-    lost = Lost(origin=ORIGIN, size=6, root=root_of(LOG))
+    lost = Lost(origin=ORIGIN, size=6, root=root_of(LOG), agreed=4)
     yield "a loss", Case(after_loss(lost))
     odd = ANNA.saying(source='=1,"two"\r\nthree', method="\u00e9\u2028 -", expires="+1")
     yield "odd cells", Case(small(files_of((TEXT, odd))))
@@ -597,9 +604,9 @@ def changed_keys() -> Iterator[tuple[str, Case]]:
     yield "two changes by one key", Case(small(twice, NEW_SEED))
     yield "no change", Case(small(files_of((TEXT, ANNA), seed=NEW_SEED), NEW_SEED))
     for size in (2, 7):
-        lost = Lost(origin=ORIGIN, size=size, root=bytes(32))
+        lost = Lost(origin=ORIGIN, size=size, root=bytes(32), agreed=min(size, 4))
         yield f"a loss of {size}", Case(after_loss(lost))
-    yield "a loss of another", Case(after_loss(Lost(origin="x", size=6, root=bytes(32))))
+    yield "a loss of another", Case(after_loss(Lost(origin="x", size=6, root=bytes(32), agreed=4)))
     forked = files_of(checkpoints=(1, 2))
     fork = checkpoint_line(2, head_of((TEXT, BORIS)))
     yield "a fork", Case(small({**forked, bundle.CHECKPOINTS: fork}))
@@ -758,9 +765,9 @@ LAST_KEY = note.verifier_key(LAST_ORIGIN, LAST_SEED)
 
 def loss_by(seed: bytes, size: int) -> Line:
     """The holder of a key says that a log of this size was lost, and goes on under another name."""
-    lost = Lost(origin=ORIGIN, size=size, root=b"\1" * 32)
+    lost = Lost(origin=ORIGIN, size=size, root=b"\1" * 32, agreed=0)
     facts = {
-        "lost": {"origin": ORIGIN, "root": lost.root.hex(), "size": size},
+        "lost": {"agreed": 0, "origin": ORIGIN, "root": lost.root.hex(), "size": size},
         "new": str(LAST_KEY),
         "note": note.sign(keychain.change_text(LAST_KEY, lost), ORIGIN, seed),
         "old": str(note.verifier_key(ORIGIN, seed)),

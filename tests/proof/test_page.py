@@ -2,9 +2,7 @@
 
 import base64
 import re
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +10,12 @@ import pytest
 from page_corpus import (
     POST,
     SENT_LOG,
-    WHO,
     Case,
     cases,
     handing_over,
     many_answers,
     pairs,
-    ran,
     rotated,
-    sent,
     small,
 )
 from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
@@ -377,18 +372,6 @@ def test_what_is_closed_without_a_reason_is_named_in_both_languages(show: Show) 
     expect(shown.locator(".failures")).to_contain_text("запись 3: она закрыта, и ни стирание")
     shown.get_by_role("button", name="English").click()
     expect(shown.locator(".failures")).to_contain_text("entry 3: it is closed, and no erasure")
-
-
-def test_many_sends_under_one_of_many_consents_take_no_time_of_their_square(show: Show) -> None:
-    answers = [replace(consent(1, "granted", WHO, TEXT), id=f"{1:032x}")]
-    for number in range(2, 3_000):
-        told = consent(1, "confirmed", WHO, TEXT, previous=answers[-1])
-        answers.append(replace(told, id=f"{number:032x}"))
-    seal = replace(ran(200, *(sent(at, answers[0], 10) for at in range(3_000))), id="f" * 32)
-    start = time.monotonic()
-    [told_] = by_page(show(), [Case(small(files_of((TEXT, *answers, seal))))])
-    assert told_["verdict"] == "valid"
-    assert time.monotonic() - start < 60
 
 
 def test_a_key_can_be_given(show: Show) -> None:

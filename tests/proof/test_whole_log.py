@@ -334,7 +334,12 @@ def changed_key(
         "software": "assent",
     }
     if lost is not None:
-        payload["lost"] = {"origin": lost.origin, "root": lost.root.hex(), "size": lost.size}
+        payload["lost"] = {
+            "agreed": lost.agreed,
+            "origin": lost.origin,
+            "root": lost.root.hex(),
+            "size": lost.size,
+        }
     return line(number, "key.changed", payload)
 
 
@@ -403,7 +408,7 @@ def test_a_bundle_that_is_another_log_names_the_first_entry(tmp_path: Path) -> N
 
 
 def test_what_was_lost_is_declared_and_not_taken_for_a_fork(tmp_path: Path) -> None:
-    lost = Lost(origin=ORIGIN, size=6, root=merkle.root(each.entry.leaf for each in LOG))
+    lost = Lost(origin=ORIGIN, size=6, root=merkle.root(each.entry.leaf for each in LOG), agreed=4)
     seed, origin = b"second".ljust(32, b"."), f"{ORIGIN}/2"
     erased_again = line(9, "subject.erased", {})
     after = (*LOG[:4], changed_key(10, note.verifier_key(origin, seed), lost), erased_again)

@@ -260,8 +260,8 @@ async def test_after_a_loss_a_new_log_names_what_is_lost(machine: Machine) -> No
     [(index, payload)] = await machine.changes()
     assert index == 2
     root = lost.signed.root.hex()
-    assert payload["lost"] == {"origin": "assent/tea", "root": root, "size": 5}
-    assert vouched(payload) == ["assent/key-change/v1", str(new), f"5 {root}"]
+    assert payload["lost"] == {"agreed": 2, "origin": "assent/tea", "root": root, "size": 5}
+    assert vouched(payload) == ["assent/key-change/v1", str(new), f"5 {root} 2"]
     assert payload["old"] == str(old)
     assert await machine.sign() == (3, new)
     assert await machine.core.signer.fallen_behind() is None
@@ -347,7 +347,7 @@ async def test_a_new_log_that_was_cut_short_goes_on_at_the_next_signature(
     await lose(machine)
     lost = await machine.core.signing_keys.loss()
     signing = machine.core.signing_keys
-    of_lost = key_changes.LostLog(origin="assent/tea", size=5, root=lost.signed.root)
+    of_lost = key_changes.LostLog(origin="assent/tea", size=5, root=lost.signed.root, agreed=2)
     await signing._succeed(of_lost, AT)
     assert await machine.core.signer.fallen_behind() is None
     with pytest.raises(NothingLost):
@@ -362,7 +362,7 @@ async def test_a_new_log_that_was_only_prepared_may_still_be_given_up(machine: M
     """A newer copy turned up: the log goes on under its old name."""
     old = await lose(machine)
     lost = await machine.core.signing_keys.loss()
-    of_lost = key_changes.LostLog(origin="assent/tea", size=5, root=lost.signed.root)
+    of_lost = key_changes.LostLog(origin="assent/tea", size=5, root=lost.signed.root, agreed=2)
     key_changes.prepare_successor(machine.core.keystore(), None, lost=of_lost)
     with pytest.raises(TreeRolledBack):
         await machine.sign()
