@@ -17,7 +17,7 @@ run: $(VENV)/run.stamp ## the bot itself, with the settings of the environment o
 	@$(BIN)/python -m bot run
 
 test: $(VENV)/dev.stamp ## the whole suite; make test T=tests/proof runs a part
-	@$(BIN)/python -m pytest -n 2 $(ARGS) $(T)
+	@$(BIN)/python -m pytest -n 4 $(ARGS) $(T)
 
 lint: $(VENV)/dev.stamp ## ruff, mypy, the direction of imports
 	@$(BIN)/ruff check .

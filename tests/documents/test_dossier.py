@@ -37,8 +37,8 @@ A4 = {"width": 794, "height": 1123}
 """CSS pixels of 210 by 297 mm."""
 A4_BOX = b"/MediaBox [0 0 594.95996 841.91998]"
 SAYS = {
-    "ru": ("Досье", "согласие отозвано", "2,35 с", "неясно, дошло ли", "Чего это не доказывает"),
-    "en": ("Dossier", "withdrawn", "2.35 sec", "unknown whether it arrived", "does not prove"),
+    "ru": ("Досье", "согласие отозвано", "не больше 3 с", "неясно, дошло ли", "Чего это не доказывает"),
+    "en": ("Dossier", "withdrawn", "at most 3 sec", "unknown whether it arrived", "does not prove"),
 }
 
 
