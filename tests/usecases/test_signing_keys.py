@@ -11,8 +11,9 @@ import pytest
 
 from bot.app.core import Core, build_core, remember_origin
 from bot.errors import ConfigurationError
-from bot.proof import canonical, checkpoint, entry, note
+from bot.proof import canonical, checkpoint, comparison, entry, note, verifier
 from bot.proof.note import VerifierKey, parse_key
+from bot.usecases.exports import Format, Selection
 from bot.usecases.signing_keys import NothingLost
 from storage import facts, key_changes, keystore, log, migrations
 from storage.database import Database
@@ -281,6 +282,26 @@ async def test_a_log_that_went_on_after_the_copy_was_put_back_is_no_less_lost(
     [(index, _)] = await machine.changes()
     assert index == 11
     assert (await machine.sign())[0] == 12
+
+
+@pytest.mark.parametrize("since", [0, 1, 3, 9])
+async def test_a_declared_loss_is_no_contradiction_however_much_came_since(
+    machine: Machine, since: int
+) -> None:
+    await machine.sign()
+    await machine.copy("old")
+    await machine.append(3)
+    before, after = machine.folder / "before.zip", machine.folder / "after.zip"
+    await machine.core.exports.write(before, Format.BUNDLE, Selection(), AT)
+    await machine.put_back("old")
+    await machine.append(since)
+    await machine.core.signing_keys.continue_after(await machine.core.signing_keys.loss(), AT)
+    await machine.core.exports.write(after, Format.BUNDLE, Selection(), AT)
+    reports = [verifier.verify_file(path) for path in (before, after)]
+    assert [report.failures for report in reports] == [[], []]
+    found = comparison.compare(reports)
+    assert found.failures == []
+    assert any("declared lost" in remark for remark in found.remarks)
 
 
 async def test_nothing_agrees_where_no_checkpoint_is_left(machine: Machine) -> None:
