@@ -12,7 +12,7 @@ from typing import Final
 
 from bot.proof.checkpoint import Checkpoint
 from bot.proof.errors import UnusableFile
-from bot.proof.keychain import Lost
+from bot.proof.key_change import LostLog
 from bot.proof.members import leaves_at
 from bot.proof.merkle import Frontier
 from bot.proof.proof_file import Proof
@@ -125,7 +125,7 @@ class _Loss:
     """The entry that declares it."""
     cut: int
     """The first entry that was lost."""
-    lost: Lost
+    lost: LostLog
 
 
 def _lost_of(older: Report, newer: Report) -> _Loss | None:

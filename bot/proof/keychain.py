@@ -8,24 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bot.proof import note
+from bot.proof import key_change, note
 from bot.proof.errors import Contradiction, ProofError
+from bot.proof.key_change import LostLog
 from bot.proof.merkle import HASH_BYTES
 from bot.proof.note import VerifierKey
 
-DOMAIN: Final = "assent/key-change/v1"
 LOST_KEYS: Final = frozenset({"agreed", "origin", "root", "size"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lost:
-    """The last known checkpoint of a log of which the end was lost."""
-
-    origin: str
-    size: int
-    root: bytes
-    agreed: int
-    """So many entries that are left are those that were signed; the two logs part there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +24,7 @@ class Change:
     index: int
     old: VerifierKey
     new: VerifierKey
-    lost: Lost | None = None
-
-
-def change_text(new: VerifierKey, lost: Lost | None = None) -> str:
-    """Return what the old key signs."""
-    end = "" if lost is None else f"{lost.size} {lost.root.hex()} {lost.agreed}\n"
-    return f"{DOMAIN}\n{new}\n{end}"
+    lost: LostLog | None = None
 
 
 def read_change(index: int, payload: Mapping[str, Any]) -> Change:
@@ -54,7 +37,7 @@ def read_change(index: int, payload: Mapping[str, Any]) -> Change:
         raise Contradiction(f"entry {index}: a change of keys that is not in form: {error}") from (
             error
         )
-    if text != change_text(new, lost):
+    if text != key_change.text(new, lost):
         raise Contradiction(f"entry {index}: the old key signed another change of keys")
     if (lost is None) != (old.name == new.name) or (lost is not None and lost.origin != old.name):
         raise Contradiction(f"entry {index}: a new origin is for a log that was lost, only")
@@ -130,7 +113,7 @@ def _key(text: Any) -> VerifierKey:
     return key
 
 
-def _lost(facts: Any) -> Lost:
+def _lost(facts: Any) -> LostLog:
     is_in_form = isinstance(facts, dict) and facts.keys() == LOST_KEYS
     if not is_in_form or any(
         type(facts[name]) is not int or facts[name] < 0 for name in ("size", "agreed")
@@ -142,4 +125,6 @@ def _lost(facts: Any) -> Lost:
         raise Contradiction("the root of what was lost is not in form") from error
     if len(root) != HASH_BYTES or root.hex() != facts["root"] or facts["origin"] is None:
         raise Contradiction("what was lost is not in form")
-    return Lost(origin=str(facts["origin"]), size=facts["size"], root=root, agreed=facts["agreed"])
+    return LostLog(
+        origin=str(facts["origin"]), size=facts["size"], root=root, agreed=facts["agreed"]
+    )

@@ -56,12 +56,12 @@ from bot.proof import (
     checkpoint,
     delivery,
     entry,
-    keychain,
+    key_change,
     merkle,
     note,
 )
 from bot.proof.checkpoint import Checkpoint
-from bot.proof.keychain import Lost
+from bot.proof.key_change import LostLog
 
 
 class Case(NamedTuple):
@@ -230,7 +230,7 @@ NEW_KEY = note.verifier_key(ORIGIN, NEW_SEED)
 
 
 def handing_over(number: int, text: str | None = None, **facts: Any) -> Line:
-    text = keychain.change_text(NEW_KEY) if text is None else text
+    text = key_change.text(NEW_KEY, None) if text is None else text
     payload = {
         "new": str(NEW_KEY),
         "note": note.sign(text, ORIGIN, SEED),
@@ -253,7 +253,7 @@ def rotated(change: Line, *, early: bytes = SEED, late: bytes = NEW_SEED) -> byt
     return small({**files_of(lines, seed=NEW_SEED), bundle.CHECKPOINTS: earlier}, NEW_SEED)
 
 
-def after_loss(lost: Lost) -> bytes:
+def after_loss(lost: LostLog) -> bytes:
     """Return the bundle of a log that went on under a new origin."""
     origin = f"{ORIGIN}/2"
     key = note.verifier_key(origin, NEW_SEED)
@@ -265,7 +265,7 @@ def after_loss(lost: Lost) -> bytes:
             "size": lost.size,
         }
     }
-    change = handing_over(6, keychain.change_text(key, lost), new=str(key), **about)
+    change = handing_over(6, key_change.text(key, lost), new=str(key), **about)
     lines = (*LOG[:3], change, BORIS_AGAIN)
     head = Checkpoint(origin=origin, size=len(lines), root=root_of(lines))
     listed = {
@@ -323,7 +323,7 @@ def good_bundles() -> Iterator[tuple[str, Case]]:
     yield "many", Case(small(files_of((TEXT, *many_answers(300)))))
     for key in (KEY, NEW_KEY, None):
         yield f"a change of keys, {key}", Case(rotated(handing_over(9)), key)
-    lost = Lost(origin=ORIGIN, size=6, root=root_of(LOG), agreed=4)
+    lost = LostLog(origin=ORIGIN, size=6, root=root_of(LOG), agreed=4)
     yield "a loss", Case(after_loss(lost))
     odd = ANNA.saying(source='=1,"two"\r\nthree', method="\u00e9\u2028 -", expires="+1")
     yield "odd cells", Case(small(files_of((TEXT, odd))))
@@ -591,7 +591,7 @@ def changed_keys() -> Iterator[tuple[str, Case]]:
             )
     yield "renamed", Case(small(FILES), note.verifier_key("other", SEED))
     yield "another head", Case(small({**FILES, bundle.CHECKPOINT: head_of(LOG[:5]).encode()}))
-    other = handing_over(9, keychain.change_text(KEY))
+    other = handing_over(9, key_change.text(KEY, None))
     yield "another change", Case(rotated(other))
     yield "a change without a note", Case(rotated(handing_over(9, note="x")))
     yield "a change to no key", Case(rotated(handing_over(9, new="x")))
@@ -604,9 +604,12 @@ def changed_keys() -> Iterator[tuple[str, Case]]:
     yield "two changes by one key", Case(small(twice, NEW_SEED))
     yield "no change", Case(small(files_of((TEXT, ANNA), seed=NEW_SEED), NEW_SEED))
     for size in (2, 7):
-        lost = Lost(origin=ORIGIN, size=size, root=bytes(32), agreed=min(size, 4))
+        lost = LostLog(origin=ORIGIN, size=size, root=bytes(32), agreed=min(size, 4))
         yield f"a loss of {size}", Case(after_loss(lost))
-    yield "a loss of another", Case(after_loss(Lost(origin="x", size=6, root=bytes(32), agreed=4)))
+    yield (
+        "a loss of another",
+        Case(after_loss(LostLog(origin="x", size=6, root=bytes(32), agreed=4))),
+    )
     forked = files_of(checkpoints=(1, 2))
     fork = checkpoint_line(2, head_of((TEXT, BORIS)))
     yield "a fork", Case(small({**forked, bundle.CHECKPOINTS: fork}))
@@ -765,11 +768,11 @@ LAST_KEY = note.verifier_key(LAST_ORIGIN, LAST_SEED)
 
 def loss_by(seed: bytes, size: int) -> Line:
     """The holder of a key says that a log of this size was lost, and goes on under another name."""
-    lost = Lost(origin=ORIGIN, size=size, root=b"\1" * 32, agreed=0)
+    lost = LostLog(origin=ORIGIN, size=size, root=b"\1" * 32, agreed=0)
     facts = {
         "lost": {"agreed": 0, "origin": ORIGIN, "root": lost.root.hex(), "size": size},
         "new": str(LAST_KEY),
-        "note": note.sign(keychain.change_text(LAST_KEY, lost), ORIGIN, seed),
+        "note": note.sign(key_change.text(LAST_KEY, lost), ORIGIN, seed),
         "old": str(note.verifier_key(ORIGIN, seed)),
         "software": "assent",
     }

@@ -44,7 +44,7 @@ from test_tampering import signed_listing
 from test_whole_log import changed_key, together
 
 from bot.proof import bundle, canonical, delivery, entry, note
-from bot.proof.keychain import Lost
+from bot.proof.key_change import LostLog
 
 TOLD = {"started": "2026-11-24T12:02:00.000Z", "ended": "2026-11-24T12:59:00.000Z"}
 
@@ -223,7 +223,7 @@ def test_a_proof_is_missed_in_a_log_of_its_name_whatever_key_signed_that(tmp_pat
 def test_a_loss_after_a_change_of_keys_is_declared_to_older_files(tmp_path: Path) -> None:
     seed, origin = b"two".ljust(32, b"."), f"{ORIGIN}/2"
     late = line(20, "staff.act", {})
-    lost = Lost(origin=ORIGIN, size=8, root=root_of((*LOG, handing_over(8), late)), agreed=3)
+    lost = LostLog(origin=ORIGIN, size=8, root=root_of((*LOG, handing_over(8), late)), agreed=3)
     key = note.verifier_key(origin, seed)
     loss = changed_key(9, key, lost, NEW_SEED, NEW_KEY)
     renewed = packed(files_of((*LOG[:3], handing_over(8), loss), seed=seed, origin=origin))

@@ -34,9 +34,9 @@ from small_log import (
 )
 from test_proof_file import proof_of
 
-from bot.proof import bundle, canonical, comparison, entry, merkle, note, verifier
+from bot.proof import bundle, canonical, comparison, entry, key_change, merkle, note, verifier
 from bot.proof.errors import ProofError, UnusableFile
-from bot.proof.keychain import Lost, change_text
+from bot.proof.key_change import LostLog
 from bot.proof.merkle import leaf_hash
 
 FILES = files_of(checkpoints=(2, 4))
@@ -323,13 +323,13 @@ def test_a_false_form_of_selection_is_refused(selection: dict[str, str]) -> None
 def changed_key(
     number: int,
     new: note.VerifierKey,
-    lost: Lost | None = None,
+    lost: LostLog | None = None,
     seed: bytes = SEED,
     old: note.VerifierKey = KEY,
 ) -> Line:
     payload = {
         "new": str(new),
-        "note": note.sign(change_text(new, lost), ORIGIN, seed),
+        "note": note.sign(key_change.text(new, lost), ORIGIN, seed),
         "old": str(old),
         "software": "assent",
     }
@@ -408,7 +408,9 @@ def test_a_bundle_that_is_another_log_names_the_first_entry(tmp_path: Path) -> N
 
 
 def test_what_was_lost_is_declared_and_not_taken_for_a_fork(tmp_path: Path) -> None:
-    lost = Lost(origin=ORIGIN, size=6, root=merkle.root(each.entry.leaf for each in LOG), agreed=4)
+    lost = LostLog(
+        origin=ORIGIN, size=6, root=merkle.root(each.entry.leaf for each in LOG), agreed=4
+    )
     seed, origin = b"second".ljust(32, b"."), f"{ORIGIN}/2"
     erased_again = line(9, "subject.erased", {})
     after = (*LOG[:4], changed_key(10, note.verifier_key(origin, seed), lost), erased_again)
